@@ -1,0 +1,98 @@
+"""The web application, as a table of contents: every route on a line, middleware, lifespan, errors -> pages."""
+
+import os
+import random
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from arena import providers
+from arena.backend import Backend
+from arena.config import Config
+from arena.engines import EnginePool
+from arena.errors import ArenaError, Refusal, StoreError
+from arena.live import Live
+from arena.router import Router
+from arena.store import open_store
+from arena.views import conversations, events, health, mishaps, start
+from arena.views.context import Context
+from arena.views.middleware import CacheStatic, SameSite, SecurityHeaders
+from arena.views.pages import Pages, folder
+from arena.views.visitors import Visitors
+
+ROUTES = [
+    Route("/", start.start),
+    Route("/conversations", conversations.create, methods=["POST"]),
+    Route("/conversations/{id:uuid}", conversations.show),
+    Route("/conversations/{id:uuid}/events", events.events),
+    Route("/conversations/{id:uuid}/turns", conversations.follow_up, methods=["POST"]),
+    Route("/conversations/{id:uuid}/stop", conversations.stop, methods=["POST"]),
+    Route("/conversations/{id:uuid}/regenerate", conversations.regenerate, methods=["POST"]),
+    Route("/conversations/{id:uuid}/vote", conversations.vote, methods=["POST"]),
+    Route("/healthz", health.healthz),
+    Route("/readyz", health.readyz),
+]
+
+
+def create_app(config: Config, backends: Mapping[str, Backend] | None = None) -> Starlette:
+    """The arena of this configuration. `backends` replaces those that the configuration names, for tests.
+
+    Raises `StoreError` and `ConfigError` when its lifespan starts.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            try:
+                app.state.context = await _open(config, backends, stack)
+            except ArenaError as exc:
+                app.state.failure = exc  # whoever runs the server says it in one line
+                raise
+            yield
+
+    return Starlette(
+        routes=[
+            *ROUTES,
+            Mount("/static", CacheStatic(StaticFiles(directory=folder("static"))), name="static"),
+        ],
+        middleware=[Middleware(SecurityHeaders), Middleware(SameSite)],
+        exception_handlers={
+            Refusal: mishaps.refusal,
+            HTTPException: mishaps.http_error,
+            StoreError: mishaps.store_error,
+            Exception: mishaps.unexpected,
+        },
+        lifespan=lifespan,
+    )
+
+
+async def _open(config: Config, backends: Mapping[str, Backend] | None, stack: AsyncExitStack) -> Context:
+    """Make all that lives as long as the app, and have `stack` close it in reverse."""
+    visitors = Visitors(config.path(config.server.secret_file))
+    pages = Pages(config)
+    store = await open_store(config.database_url)
+    stack.push_async_callback(store.close)
+    if backends is None:
+        backends = await _open_backends(config, stack)
+    router = Router(config, backends, random.SystemRandom())
+    live = Live(config, store, router)
+    await live.start()
+    stack.push_async_callback(live.close)
+    return Context(config, store, router, live, pages, visitors)
+
+
+async def _open_backends(config: Config, stack: AsyncExitStack) -> dict[str, Backend]:
+    """Engines begin to load in the background; provider clients connect when they are first used."""
+    pool = EnginePool(config.engines, config.folder)
+    stack.push_async_callback(pool.close)
+    clients = {provider.name: providers.make(provider, os.environ) for provider in config.providers}
+    for client in clients.values():
+        stack.push_async_callback(client.close)
+        await client.start()
+    await pool.start()
+    return {**pool.backends, **clients}

@@ -1,0 +1,101 @@
+"""The contract every answer source keeps: a `Prompt` goes in, `Delta`s and one `Usage` come out.
+
+An engine replica and a provider endpoint are both backends. This module knows neither; it only says what they
+promise to the router:
+
+- `stream` yields the answer as it is generated and ends with exactly one `Usage`;
+- whatever goes wrong is raised as a `BackendError`, translated where the foreign error enters;
+- cancelling the task that iterates `stream` is the abort signal, and it reaches the place that computes.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Literal
+
+Role = Literal["system", "user", "assistant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a chat, as every wire format knows it."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How an answer is drawn. `None` leaves the choice to the backend's own default."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """All a backend needs to know: the chat so far, how to sample, and what the service calls the model."""
+
+    messages: tuple[Message, ...]
+    sampling: Sampling = Sampling()
+    model_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A piece of the answer. Reasoning is kept apart: it is never part of `text` and never fed back."""
+
+    text: str = ""
+    reasoning: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How the answer ended. `None` where the backend does not say."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    finish_reason: str | None = None
+    request_id: str | None = None
+
+
+State = Literal["waiting", "loading", "ready", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Where a backend is on its way to answering.
+
+    `detail` is for people (the step that is running, or why it failed); `progress` runs from 0 to 1.
+    """
+
+    state: State
+    detail: str = ""
+    progress: float = 0.0
+
+
+READY = Status("ready", progress=1.0)
+
+
+class Backend(ABC):
+    """An engine replica or a provider endpoint."""
+
+    name: str
+
+    @property
+    def status(self) -> Status:
+        """Backends that have nothing to load are ready at once."""
+        return READY
+
+    async def start(self) -> None:
+        """Get ready to answer. A failure is kept in `status`, not raised: the other backends go on."""
+
+    @abstractmethod
+    def stream(self, prompt: Prompt) -> AsyncGenerator[Delta | Usage, None]:
+        """The answer as it is generated, then one `Usage`. Raises `BackendError`."""
+
+    async def close(self) -> None:
+        """Let go of everything. May be called twice, and without `start`."""

@@ -1,0 +1,48 @@
+"""The command line: `arena`, or `python -m arena`. Each command is a module; here are only their names."""
+
+import sys
+
+import click
+
+from arena.errors import ArenaError
+
+
+class LazyCommands(click.Group):
+    """Loads a command's module when it is called, so that none waits for the imports of the others."""
+
+    COMMANDS = ("serve", "check", "export", "init", "prepare")
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.COMMANDS:
+            return None
+        module = __import__(f"arena.cli.{cmd_name}", fromlist=["command"])
+        command: click.Command = module.command
+        return command
+
+
+@click.group(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="arena")
+def commands() -> None:
+    """Blind side-by-side battles between your own models.
+
+    A first time, in an empty folder:
+
+    \b
+      arena init       write config.toml
+      arena prepare    fetch the small default model
+      arena serve      open http://127.0.0.1:8000
+
+    Then `arena check` tells whether every model can be reached, and `arena export` takes the votes out.
+    """
+
+
+def main() -> None:
+    """Run the command; what the arena foresees going wrong is one line on the terminal and exit status 2."""
+    try:
+        commands(standalone_mode=True)
+    except ArenaError as exc:
+        click.echo(f"arena: {exc}", err=True)
+        sys.exit(2)

@@ -1,0 +1,154 @@
+"""What a visitor has: a conversation of turns, each answered by two sides, and at most one vote.
+
+Pure values and the rules of a battle: what may be done next, and why not. Knows neither the database nor the web.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, get_args
+
+from arena.errors import Conflict, Unprocessable
+
+Side = Literal["a", "b"]
+Choice = Literal["a", "b", "tie", "both_bad"]
+AnswerState = Literal["streaming", "done", "stopped", "failed", "interrupted"]
+
+SIDES: tuple[Side, ...] = get_args(Side)
+CHOICES: tuple[Choice, ...] = get_args(Choice)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two models that meet. `probability`: the chance that these two were drawn, whichever side each is on."""
+
+    a: str
+    b: str
+    probability: float
+
+    def model(self, side: Side) -> str:
+        return self.a if side == "a" else self.b
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one side said to a turn; of several versions, the latest. Times in milliseconds since it was asked."""
+
+    side: Side
+    version: int
+    model: str
+    state: AnswerState
+    text: str = ""
+    reasoning: str = ""
+    error: str | None = None
+    backend: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    first_token_ms: float | None = None
+    duration_ms: float | None = None
+    finish_reason: str | None = None
+    request_id: str | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Finished by the model, or cut short by the visitor after there was something to read."""
+        return self.state == "done" or (self.state == "stopped" and bool(self.text))
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A prompt and its answers, numbered from 1. Without answers the pair has not been drawn yet."""
+
+    number: int
+    prompt: str
+    answers: dict[Side, Answer] = field(default_factory=dict)
+
+    @property
+    def is_complete(self) -> bool:
+        return len(self.answers) == len(SIDES) and all(a.is_complete for a in self.answers.values())
+
+    @property
+    def is_streaming(self) -> bool:
+        return not self.answers or any(a.state == "streaming" for a in self.answers.values())
+
+    def sides_in(self, *states: AnswerState) -> tuple[Side, ...]:
+        return tuple(side for side, answer in self.answers.items() if answer.state in states)
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """The visitor's choice about turn `turn`."""
+
+    choice: Choice
+    turn: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A conversation as it is stored."""
+
+    id: str
+    voter_id: str
+    created_at: datetime
+    pair: Pair | None
+    turns: tuple[Turn, ...]
+    vote: Vote | None = None
+
+    @property
+    def last(self) -> Turn:
+        return self.turns[-1]
+
+    @property
+    def can_vote(self) -> bool:
+        return self.vote is None and self.last.is_complete
+
+    def check_vote(self, choice: Choice) -> None:
+        """Raises `Conflict` where this vote cannot be cast. The same vote again is no conflict."""
+        if self.vote is not None:
+            if self.vote.choice == choice:
+                return
+            raise Conflict("You have already voted in this battle, and the names are out. A vote is final.")
+        if self.last.sides_in("failed"):
+            raise Conflict("One side failed, so there is nothing to compare yet. Try that side again first.")
+        if not self.last.is_complete:
+            raise Conflict("The answers are not complete yet. You can vote as soon as both are.")
+
+    def check_follow_up(self, turns_allowed: int) -> None:
+        """Raises `Conflict` where no further prompt can be taken."""
+        if self.vote is not None:
+            raise Conflict("This battle is over: you have voted. Start a new battle to go on.")
+        if self.last.sides_in("failed"):
+            raise Conflict("One side failed. Try that side again before you go on.")
+        if not self.last.is_complete:
+            raise Conflict("The answers to your last prompt are not complete yet. Wait for them, or stop them.")
+        if len(self.turns) >= turns_allowed:
+            raise Conflict(f"This battle has reached its {turns_allowed} turns. Please vote now.")
+
+    def sides_to_regenerate(self, side: Side | None) -> tuple[Side, ...]:
+        """The sides a visitor may have answered again. Raises `Conflict` where there are none."""
+        if self.vote is not None:
+            raise Conflict("This battle is over: you have voted. Its answers stay as they are.")
+        wanted = (side,) if side else SIDES
+        if not self.last.answers or any(self.last.answers[s].state == "streaming" for s in wanted):
+            raise Conflict("This answer is still being written. Stop it first, or wait for it.")
+        return wanted
+
+
+def parse_choice(value: str) -> Choice:
+    """Raises `Unprocessable` for anything but one of the four choices."""
+    for choice in CHOICES:
+        if value == choice:
+            return choice
+    raise Unprocessable("That is not one of the four choices: A is better, B is better, tie, both are bad.")
+
+
+def parse_side(value: str) -> Side:
+    """Raises `Unprocessable` for anything but `a` or `b`."""
+    for side in SIDES:
+        if value == side:
+            return side
+    raise Unprocessable("That is neither side a nor side b.")
+
+
+def other(side: Side) -> Side:
+    return "b" if side == "a" else "a"

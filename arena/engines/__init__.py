@@ -1,0 +1,5 @@
+"""The engine pool: local checkpoints answered by vLLM inside this process. Importing this imports no vLLM."""
+
+from arena.engines.pool import EnginePool
+
+__all__ = ["EnginePool"]

@@ -1,0 +1,152 @@
+"""Every error the arena raises, one class for each reaction. Knows no web framework, no database, no provider.
+
+    ArenaError
+    ├── ConfigError            the server refuses to start; names the file, the path inside it and the mend
+    ├── StoreError             the database cannot be opened or written
+    ├── Refusal                a request is not carried out; shown to the visitor with its status
+    │   ├── BadRequest         400  the request cannot be read
+    │   ├── Forbidden          403  it came from another site
+    │   ├── NotFound           404  no such thing for this visitor
+    │   ├── Conflict           409  not now: the battle is in another state
+    │   ├── TooLarge           413  more bytes than the server reads
+    │   ├── Unprocessable      422  readable, but not usable: empty, too long, unknown choice
+    │   └── Unavailable        503  no battle can be drawn at present
+    └── BackendError           one side could not be answered
+        ├── BackendUnreachable    no connection, or the service is down: another backend may do
+        ├── BackendBusy           over its limit for now: another backend may do
+        ├── BackendTimeout        accepted, then silent for too long
+        ├── BackendRefused        wrong key, unknown deployment, bad request: only the operator can mend it
+        ├── BackendBroken         answered with something that cannot be read
+        ├── ContentFiltered       the service declined to answer this prompt
+        └── PromptTooLong         the conversation does not fit into the model's context
+
+`str(error)` is for the operator and may name models and hosts. What a visitor reads is `words`, which never does.
+"""
+
+from http import HTTPStatus
+from typing import ClassVar
+
+
+class ArenaError(Exception):
+    """Anything the arena foresees going wrong."""
+
+
+class ConfigError(ArenaError):
+    """The configuration cannot be used. The message names the file, the path inside it, and the mend."""
+
+
+class StoreError(ArenaError):
+    """The database cannot be opened, is from a newer version, or refused a write."""
+
+
+class Refusal(ArenaError):
+    """A request that is not carried out. The message is written for the visitor.
+
+    `draft` is what the visitor had typed, so that the page can give it back.
+    """
+
+    status: ClassVar[HTTPStatus] = HTTPStatus.BAD_REQUEST
+
+    def __init__(self, words: str, *, draft: str = "") -> None:
+        super().__init__(words)
+        self.words = words
+        self.draft = draft
+
+
+class BadRequest(Refusal):
+    status = HTTPStatus.BAD_REQUEST
+
+
+class Forbidden(Refusal):
+    status = HTTPStatus.FORBIDDEN
+
+
+class NotFound(Refusal):
+    status = HTTPStatus.NOT_FOUND
+
+
+class Conflict(Refusal):
+    status = HTTPStatus.CONFLICT
+
+
+class TooLarge(Refusal):
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class Unprocessable(Refusal):
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class Unavailable(Refusal):
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class BackendError(ArenaError):
+    """One side could not be answered.
+
+    `kind` is the word stored with the answer, `words` what the visitor reads, `may_move` whether another backend
+    of the same model could succeed where this one did not.
+    """
+
+    kind: ClassVar[str] = "failed"
+    words: ClassVar[str] = "This side ran into a problem on our end."
+    may_move: ClassVar[bool] = False
+
+
+class BackendUnreachable(BackendError):
+    kind = "unreachable"
+    words = "This side could not be reached. Trying again often helps."
+    may_move = True
+
+
+class BackendBusy(BackendError):
+    kind = "busy"
+    words = "This side is very busy right now. Please try again in a moment."
+    may_move = True
+
+
+class BackendTimeout(BackendError):
+    kind = "timeout"
+    words = "This side took too long to answer."
+    may_move = True
+
+
+class BackendRefused(BackendError):
+    kind = "refused"
+    words = "This side is not set up correctly. The people who run this arena can see why in the log."
+    may_move = True
+
+
+class BackendBroken(BackendError):
+    kind = "broken"
+    words = "This side's answer broke off and could not be read to the end."
+    may_move = True
+
+
+class ContentFiltered(BackendError):
+    kind = "filtered"
+    words = "This side declined to answer this prompt."
+
+
+class PromptTooLong(BackendError):
+    kind = "too_long"
+    words = "This conversation has become too long for this side to read."
+
+
+BACKEND_ERRORS: tuple[type[BackendError], ...] = (
+    BackendError,
+    BackendUnreachable,
+    BackendBusy,
+    BackendTimeout,
+    BackendRefused,
+    BackendBroken,
+    ContentFiltered,
+    PromptTooLong,
+)
+
+_WORDS = {error.kind: error.words for error in BACKEND_ERRORS}
+
+
+def words_for(kind: str) -> str:
+    """What a visitor reads about a side that failed with this stored `kind`."""
+    return _WORDS.get(kind, BackendError.words)

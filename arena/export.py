@@ -1,0 +1,167 @@
+"""Votes as files: JSON lines, CSV or Parquet, written row by row in bounded memory.
+
+One row a vote, with its whole battle. JSON lines keep the turns as objects; CSV and Parquet put the turns into one
+column of JSON, and the numbers of the voted turn into columns of their own.
+"""
+
+import csv
+import io
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict
+from datetime import datetime
+from typing import IO, Any, ClassVar
+
+import msgspec
+
+from arena.conversation import SIDES
+from arena.store.votes import AnswerRecord, TurnRecord, VoteRecord
+
+MEASURES = ("state", "backend", "prompt_tokens", "completion_tokens", "first_token_ms", "duration_ms")
+BATCH = 1000
+
+Row = dict[str, str | int | float | datetime | None]
+
+
+class Writer(ABC):
+    """Writes votes to a binary file in one format."""
+
+    is_text: ClassVar[bool] = True
+
+    def __init__(self, out: IO[bytes]) -> None:
+        self.out = out
+
+    @abstractmethod
+    def write(self, vote: VoteRecord) -> None:
+        """Add one vote."""
+
+    def close(self) -> None:
+        """Write what is still held back. The file itself stays open."""
+
+
+class JSONLines(Writer):
+    """One JSON object a line: https://jsonlines.org."""
+
+    def __init__(self, out: IO[bytes]) -> None:
+        super().__init__(out)
+        self._encoder = msgspec.json.Encoder()
+
+    def write(self, vote: VoteRecord) -> None:
+        self.out.write(self._encoder.encode(_nested(vote)) + b"\n")
+
+
+class CSV(Writer):
+    """RFC 4180, UTF-8, with a header line.
+
+    A text that a spreadsheet would take for a formula is quoted like every other one: whoever opens the file in a
+    spreadsheet should import its columns as text.
+    """
+
+    def __init__(self, out: IO[bytes]) -> None:
+        super().__init__(out)
+        self._text = io.TextIOWrapper(out, "utf-8", newline="", write_through=True)
+        self._rows = csv.DictWriter(self._text, list(COLUMNS))
+        self._rows.writeheader()
+
+    def write(self, vote: VoteRecord) -> None:
+        row = _flat(vote)
+        moments = {name: v.isoformat() for name, v in row.items() if isinstance(v, datetime)}
+        self._rows.writerow(row | moments)
+
+    def close(self) -> None:
+        self._text.detach()
+
+
+class Parquet(Writer):
+    """Apache Parquet, compressed with zstd, in row groups of `BATCH` votes."""
+
+    is_text = False
+
+    def __init__(self, out: IO[bytes]) -> None:
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        super().__init__(out)
+        types = {
+            str: pa.string(),
+            int: pa.int64(),
+            float: pa.float64(),
+            datetime: pa.timestamp("us", tz="UTC"),
+        }
+        self._schema = pa.schema([(name, types[kind]) for name, kind in COLUMNS.items()])
+        self._file = parquet.ParquetWriter(out, self._schema, compression="zstd")
+        self._batch: list[Row] = []
+        self._to_table: Callable[..., Any] = pa.Table.from_pylist
+
+    def write(self, vote: VoteRecord) -> None:
+        self._batch.append(_flat(vote))
+        if len(self._batch) == BATCH:
+            self._flush()
+
+    def close(self) -> None:
+        self._flush()
+        self._file.close()
+
+    def _flush(self) -> None:
+        if self._batch:
+            self._file.write_table(self._to_table(self._batch, schema=self._schema))
+            self._batch.clear()
+
+
+FORMATS: dict[str, type[Writer]] = {"jsonl": JSONLines, "csv": CSV, "parquet": Parquet}
+
+COLUMNS: dict[str, type] = {
+    "conversation_id": str,
+    "voter_id": str,
+    "choice": str,
+    "turn": int,
+    "voted_at": datetime,
+    "mode": str,
+    "model_a": str,
+    "model_b": str,
+    "pair_probability": float,
+    "started_at": datetime,
+    "prompt": str,
+    "answer_a": str,
+    "answer_b": str,
+    **{
+        f"{measure}_{side}": str if measure in ("state", "backend") else float if "_ms" in measure else int
+        for measure in MEASURES
+        for side in SIDES
+    },
+    "turns": str,
+}
+
+
+async def export(
+    votes: AsyncIterator[VoteRecord], writer: Writer, progress: Callable[[], None] = lambda: None
+) -> int:
+    """Write all votes; returns how many. `progress` is called after each."""
+    written = 0
+    try:
+        async for vote in votes:
+            writer.write(vote)
+            written += 1
+            progress()
+    finally:
+        writer.close()
+    return written
+
+
+def _nested(vote: VoteRecord) -> dict[str, Any]:
+    return asdict(vote)
+
+
+def _flat(vote: VoteRecord) -> Row:
+    """The vote in columns; those of prompt, answers and measures are of the turn that was voted on."""
+    voted = next(turn for turn in vote.turns if turn.number == vote.turn)
+    row: Row = {name: getattr(vote, name) for name in COLUMNS if hasattr(vote, name) and name != "turns"}
+    row |= {"prompt": voted.prompt, "answer_a": voted.a.text, "answer_b": voted.b.text}
+    for side, answer in _answers(voted):
+        row |= {f"{measure}_{side}": getattr(answer, measure) for measure in MEASURES}
+    row["turns"] = msgspec.json.encode([asdict(turn) for turn in vote.turns]).decode()
+    return row
+
+
+def _answers(turn: TurnRecord) -> tuple[tuple[str, AnswerRecord], ...]:
+    return (("a", turn.a), ("b", turn.b))

@@ -1,0 +1,210 @@
+"""A hosted HTTP service behind its key: a connection pool, foreign errors translated, its words fit for a log.
+
+Knows neither prompts nor any wire format; the clients beside it do. The key goes where a client puts it and
+nowhere else: whatever a service says is quoted without it, and an error from before the response, which holds
+the request and so the key, is not chained to ours.
+"""
+
+import re
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from functools import cache
+from typing import Protocol
+
+import aiohttp
+import httpx
+from httpx_aiohttp import HttpxAiohttpClient
+
+from arena.errors import (
+    BackendBroken,
+    BackendBusy,
+    BackendError,
+    BackendRefused,
+    BackendTimeout,
+    BackendUnreachable,
+    ConfigError,
+)
+
+MESSAGE_CHARACTERS = 400
+
+FOREIGN_ERRORS = (httpx.HTTPError, aiohttp.ClientError, OSError)
+"""What the transport raises. httpx-aiohttp passes some of aiohttp's errors on as they are."""
+
+# Shorter than the five seconds after which uvicorn, and so vLLM's server, hangs up on an idle connection:
+# a POST that crosses the hang-up is lost.
+_IDLE_SECONDS = 4.0
+
+
+class Hosted(Protocol):
+    """The settings that every hosted service has."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def base_url(self) -> str: ...
+    @property
+    def api_key_env(self) -> str | None: ...
+    @property
+    def connect_seconds(self) -> float: ...
+    @property
+    def read_seconds(self) -> float: ...
+    @property
+    def max_connections(self) -> int: ...
+
+
+class Service:
+    """One service and its pool, which lives from `open` or the first request to `close`."""
+
+    def __init__(self, settings: Hosted, environ: Mapping[str, str]) -> None:
+        self.key = _key(settings, environ)
+        self._settings = settings
+        self._base = _base(settings)
+        self._http: httpx.AsyncClient | None = None
+        self._in_flight = 0
+
+    def open(self) -> httpx.AsyncClient:
+        """The pool, made in the running loop."""
+        if self._http is None:
+            self._http = HttpxAiohttpClient(
+                verify=_certificates(),
+                limits=httpx.Limits(
+                    max_connections=self._settings.max_connections, keepalive_expiry=_IDLE_SECONDS
+                ),
+                timeout=httpx.Timeout(
+                    self._settings.read_seconds,
+                    connect=self._settings.connect_seconds,
+                    pool=self._settings.connect_seconds,
+                ),
+            )
+        return self._http
+
+    async def close(self) -> None:
+        http, self._http = self._http, None
+        if http is not None:
+            await http.aclose()
+
+    @asynccontextmanager
+    async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> AsyncIterator[httpx.Response]:
+        """The response, whatever its status, as soon as its headers are here. Leaving the block hangs up.
+
+        Foreign errors that meet the block while it reads the body come out of it as `BackendError`s.
+        """
+        limit = self._settings.max_connections
+        if self._in_flight >= limit:
+            raise self.error(BackendBusy, f"all {limit} connections are in use (max_connections)")
+        self._in_flight += 1
+        try:
+            async with aclosing(await self._send(path, body, headers)) as response:
+                yield response
+        except FOREIGN_ERRORS as exc:
+            raise self._cut_off(exc) from exc
+        finally:
+            self._in_flight -= 1
+
+    def error(self, kind: type[BackendError], words: str) -> BackendError:
+        """An error of that kind, in words for the operator, which may quote the service.
+
+        This is the one door to the log: the key is taken out, the rest put on one line and cut.
+        """
+        if self.key:
+            words = words.replace(self.key, "[key]")
+        words = "".join(c if c.isprintable() else " " for c in " ".join(words.split()))
+        cut = words if len(words) <= MESSAGE_CHARACTERS else f"{words[:MESSAGE_CHARACTERS]}…"
+        return kind(f"{self._settings.name}: {cut}")
+
+    async def _send(self, path: str, body: bytes, headers: Mapping[str, str]) -> httpx.Response:
+        http = self.open()
+        url = self._base.copy_with(path=self._base.path.rstrip("/") + path)
+        request = http.build_request("POST", url, content=body, headers={**_HEADERS, **headers})
+        try:
+            return await http.send(request, stream=True)
+        except FOREIGN_ERRORS as exc:
+            failure = self._unanswered(exc)
+        raise failure  # not chained: aiohttp's errors hold the headers we sent
+
+    def _unanswered(self, exc: Exception) -> BackendError:
+        """Nothing readable came back."""
+        cause = _cause(exc)
+        if isinstance(cause, aiohttp.SocketTimeoutError):
+            return self.error(BackendTimeout, f"no answer within {self._settings.read_seconds:g} s")
+        if isinstance(cause, aiohttp.ClientResponseError):
+            return self.error(BackendBroken, f"does not speak HTTP: {cause.message}")
+        return self.error(BackendUnreachable, str(cause) or type(cause).__name__)
+
+    def _cut_off(self, exc: Exception) -> BackendError:
+        """The body did not come to its end."""
+        cause = _cause(exc)
+        if isinstance(cause, TimeoutError):
+            return self.error(BackendTimeout, f"silent for {self._settings.read_seconds:g} s")
+        return self.error(BackendBroken, f"the answer broke off: {cause}")
+
+
+# Compression saves nothing on tokens and costs time on each.
+_HEADERS = {
+    "content-type": "application/json",
+    "accept": "text/event-stream, application/json",
+    "accept-encoding": "identity",
+}
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """The authorities that are trusted. To read them takes some ten milliseconds: once for all services."""
+    return httpx.create_ssl_context()
+
+
+async def read(response: httpx.Response, limit: int) -> bytes:
+    """The body, or its first `limit` bytes."""
+    body = bytearray()
+    async with aclosing(response.aiter_bytes()) as chunks:  # type: ignore[type-var]
+        async for chunk in chunks:
+            body += chunk
+            if len(body) >= limit:
+                break
+    return bytes(body[:limit])
+
+
+def _cause(exc: Exception) -> BaseException:
+    """aiohttp's own error, which tells more: httpx-aiohttp calls a refused connection a timeout."""
+    return (isinstance(exc, httpx.HTTPError) and exc.__cause__) or exc
+
+
+def by_status(status: int) -> type[BackendError]:
+    """Which error an HTTP status is, where the body does not say more. Redirects are not followed: refused."""
+    match status:
+        case 408 | 504 | 524:
+            return BackendTimeout
+        case 429 | 503 | 529:
+            return BackendBusy
+        case _ if status >= 500:
+            return BackendUnreachable
+    return BackendRefused
+
+
+def _key(settings: Hosted, environ: Mapping[str, str]) -> str | None:
+    """The key, fit for a header. The error names the variable, never what it holds."""
+    variable = settings.api_key_env
+    if variable is None:
+        return None
+    key = environ.get(variable, "").strip()
+    if not re.fullmatch(r"[!-~]+", key):
+        raise ConfigError(
+            f'providers ("{settings.name}").api_key_env: {variable} '
+            + ("holds characters that no header can carry." if key else "is missing from the environment.")
+            + f" Set it before starting: export {variable}=…"
+        )
+    return key
+
+
+def _base(settings: Hosted) -> httpx.URL:
+    where = f'providers ("{settings.name}").base_url'
+    try:
+        url = httpx.URL(settings.base_url)
+    except httpx.InvalidURL as exc:
+        raise ConfigError(f"{where}: is not a URL: {exc}. Change the value.") from exc
+    if not url.host:
+        raise ConfigError(f"{where}: names no host. Change the value.")
+    if url.userinfo:
+        raise ConfigError(f"{where}: holds a user or a password. Name a variable in api_key_env instead.")
+    return url

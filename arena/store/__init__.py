@@ -1,0 +1,9 @@
+"""All that is kept, and all SQL: one method is one question in one transaction.
+
+`store.open(url)` migrates the database and hands out a `Store`. Nobody else knows that there are tables.
+"""
+
+from arena.store.database import Database
+from arena.store.store import Store, open_store
+
+__all__ = ["Database", "Store", "open_store"]

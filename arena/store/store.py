@@ -1,0 +1,291 @@
+"""The questions the arena asks of what it keeps: one method, one transaction.
+
+The rules of a battle are asked (`arena.conversation`) inside the transaction that writes, so two requests at once
+cannot both be right.
+"""
+
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+from uuid_utils import uuid7
+
+from arena import tables
+from arena.conversation import SIDES, Answer, Choice, Conversation, Pair, Side, Turn, Vote
+from arena.errors import NotFound
+from arena.store.batch import Batch, Row
+from arena.store.database import Database, open_database
+from arena.store.votes import VoteRecord, count, vote_records
+
+MIGRATIONS = ("migrations", "../migrations")
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """The text an answer in flight has so far."""
+
+    conversation_id: str
+    turn: int
+    side: Side
+    version: int
+    text: str
+    reasoning: str
+
+
+async def open_store(url: str) -> "Store":
+    """The store at `url`, migrated. Raises `StoreError`."""
+    return Store(await open_database(url, _migrations()))
+
+
+def _migrations() -> Path:
+    """Beside the package in a checkout, inside it in an installed wheel."""
+    package = Path(__file__).parent.parent
+    return next(path for place in MIGRATIONS if (path := package / place).is_dir())
+
+
+class Store:
+    """Voters, conversations and votes on a `Database`. Every method raises `StoreError` where that fails."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._finished = Batch(self._finish_answers)
+
+    async def close(self) -> None:
+        await self._finished.close()
+        await self._database.close()
+
+    async def open_conversation(self, voter_id: str, prompt: str, pair: Pair | None) -> Conversation:
+        """A new battle with its first turn; with a pair, both answers are being written."""
+        now = datetime.now(UTC)
+        key = str(uuid7())
+        async with self._database.write() as db:
+            if not await db.scalar(select(tables.Voter.id).where(tables.Voter.id == voter_id)):
+                await db.execute(insert(tables.Voter).values(id=voter_id, created_at=now))
+            await db.execute(
+                insert(tables.Conversation).values(
+                    id=key, voter_id=voter_id, mode="battle", created_at=now, **_pair_columns(pair)
+                )
+            )
+            turn = await _insert_turn(db, key, 1, prompt, pair, now)
+        return Conversation(key, voter_id, now, pair, (turn,))
+
+    async def set_pair(self, conversation: Conversation, pair: Pair) -> Conversation:
+        """The pair of a conversation that was opened without one; both answers are being written from now on."""
+        table = tables.Conversation
+        turn = conversation.last
+        async with self._database.write() as db:
+            await db.execute(update(table).where(table.id == conversation.id).values(**_pair_columns(pair)))
+            answers = await _insert_answers(db, conversation.id, turn, pair, SIDES)
+        return replace(conversation, pair=pair, turns=(replace(turn, answers=answers),))
+
+    async def conversation(self, key: str, voter_id: str | None) -> Conversation:
+        """The visitor's own conversation. Raises `NotFound`, for one that belongs to somebody else as well."""
+        async with self._database.read() as db:
+            return await _load(db, key, voter_id)
+
+    async def open_turn(self, key: str, voter_id: str | None, prompt: str, turns_allowed: int) -> Conversation:
+        """A follow-up prompt, with both answers being written. Raises `NotFound`, `Conflict`."""
+        async with self._database.write() as db:
+            conversation = await _load(db, key, voter_id)
+            conversation.check_follow_up(turns_allowed)
+            number = conversation.last.number + 1
+            turn = await _insert_turn(db, key, number, prompt, conversation.pair, datetime.now(UTC))
+        return replace(conversation, turns=(*conversation.turns, turn))
+
+    async def regenerate(self, key: str, voter_id: str | None, side: Side | None) -> Conversation:
+        """The next version of the last answers, on one side or both. Raises `NotFound`, `Conflict`."""
+        async with self._database.write() as db:
+            conversation = await _load(db, key, voter_id)
+            sides = conversation.sides_to_regenerate(side)
+            return await _write_again(db, conversation, sides)
+
+    async def revive(self, conversation: Conversation) -> Conversation:
+        """The next version of the answers that a stop of the server had cut off."""
+        async with self._database.write() as db:
+            conversation = await _load(db, conversation.id, conversation.voter_id)
+            return await _write_again(db, conversation, conversation.last.sides_in("interrupted"))
+
+    async def cast_vote(self, key: str, voter_id: str | None, choice: Choice) -> Conversation:
+        """The vote, on disk when this returns; the same vote again is a no-op. Raises `NotFound`, `Conflict`."""
+        async with self._database.write() as db:
+            conversation = await _load(db, key, voter_id)
+            conversation.check_vote(choice)
+            if conversation.vote is not None:
+                return conversation
+            vote = Vote(choice, conversation.last.number, datetime.now(UTC))
+            await db.execute(
+                insert(tables.Vote).values(
+                    conversation_id=key,
+                    voter_id=voter_id,
+                    turn=vote.turn,
+                    choice=vote.choice,
+                    created_at=vote.created_at,
+                )
+            )
+        return replace(conversation, vote=vote)
+
+    async def save_partials(self, partials: Iterable[Partial]) -> None:
+        """The text so far of answers in flight, all in one transaction; a finished answer is left alone."""
+        rows = [
+            {
+                "key": p.conversation_id,
+                "turn_": p.turn,
+                "side_": p.side,
+                "version_": p.version,
+                "text": p.text,
+                "reasoning": p.reasoning,
+            }
+            for p in partials
+        ]
+        if rows:
+            async with self._database.write() as db:
+                await db.execute(_STILL_STREAMING, rows)
+
+    async def finish_answer(self, key: str, turn: int, answer: Answer) -> None:
+        """How an answer ended, with all that is known of it: on disk when this returns."""
+        where = {"key": key, "turn_": turn, "side_": answer.side, "version_": answer.version}
+        await self._finished.add(where | {column: getattr(answer, column) for column in _ANSWER_COLUMNS})
+
+    async def _finish_answers(self, rows: list[Row]) -> None:
+        async with self._database.write() as db:
+            await db.execute(_THIS_ANSWER, rows)
+
+    async def interrupt_all(self) -> int:
+        """After a start: answers nobody is writing any more become `interrupted`. Returns how many."""
+        table = tables.Answer
+        async with self._database.write() as db:
+            result = await db.execute(update(table).where(table.state == "streaming").values(state="interrupted"))
+        return result.rowcount
+
+    async def count_votes(self, since: datetime | None = None) -> int:
+        async with self._database.read() as db:
+            return await count(db, since)
+
+    async def votes(self, since: datetime | None = None) -> AsyncIterator[VoteRecord]:
+        """Every vote with its battle, oldest first, in bounded memory."""
+        async with self._database.read() as db:
+            async for record in vote_records(db, since):
+                yield record
+
+
+_KEYS = {"conversation_id": "key", "turn": "turn_", "side": "side_", "version": "version_"}
+_ANSWER_COLUMNS = (
+    "backend",
+    "state",
+    "text",
+    "reasoning",
+    "error",
+    "prompt_tokens",
+    "completion_tokens",
+    "first_token_ms",
+    "duration_ms",
+    "finish_reason",
+    "request_id",
+)
+_THIS_ANSWER = update(tables.Answer).where(
+    *(getattr(tables.Answer, column) == bindparam(name) for column, name in _KEYS.items())
+)
+_STILL_STREAMING = _THIS_ANSWER.where(tables.Answer.state == "streaming")
+
+
+def _pair_columns(pair: Pair | None) -> dict[str, str | float | None]:
+    if pair is None:
+        return {"model_a": None, "model_b": None, "pair_probability": None}
+    return {"model_a": pair.a, "model_b": pair.b, "pair_probability": pair.probability}
+
+
+async def _insert_turn(
+    db: AsyncConnection, key: str, number: int, prompt: str, pair: Pair | None, now: datetime
+) -> Turn:
+    await db.execute(insert(tables.Turn).values(conversation_id=key, number=number, prompt=prompt, created_at=now))
+    turn = Turn(number, prompt)
+    if pair is None:
+        return turn
+    return replace(turn, answers=await _insert_answers(db, key, turn, pair, SIDES))
+
+
+async def _insert_answers(
+    db: AsyncConnection, key: str, turn: Turn, pair: Pair, sides: tuple[Side, ...]
+) -> dict[Side, Answer]:
+    """The next version of these sides' answers, `streaming`. Returns all answers of the turn."""
+    fresh = {side: Answer(side, _next_version(turn, side), pair.model(side), "streaming") for side in sides}
+    await db.execute(
+        insert(tables.Answer),
+        [
+            {
+                "conversation_id": key,
+                "turn": turn.number,
+                "side": answer.side,
+                "version": answer.version,
+                "model": answer.model,
+                "state": answer.state,
+                "created_at": datetime.now(UTC),
+            }
+            for answer in fresh.values()
+        ],
+    )
+    merged = turn.answers | fresh
+    return {side: merged[side] for side in SIDES if side in merged}
+
+
+def _next_version(turn: Turn, side: Side) -> int:
+    return turn.answers[side].version + 1 if side in turn.answers else 1
+
+
+async def _write_again(db: AsyncConnection, conversation: Conversation, sides: tuple[Side, ...]) -> Conversation:
+    if not sides or conversation.pair is None:
+        return conversation
+    turn = conversation.last
+    answers = await _insert_answers(db, conversation.id, turn, conversation.pair, sides)
+    return replace(conversation, turns=(*conversation.turns[:-1], replace(turn, answers=answers)))
+
+
+async def _load(db: AsyncConnection, key: str, voter_id: str | None) -> Conversation:
+    """The conversation with all its turns and the latest version of each answer, in one question."""
+    rows = (await db.execute(_CONVERSATION, {"key": key, "voter": voter_id})).all()
+    if not rows:
+        raise NotFound("There is no such battle here, or it belongs to another visitor.")
+    turns: dict[int, Turn] = {}
+    for row in rows:
+        turn = turns.setdefault(row.number, Turn(row.number, row.prompt))
+        if row.side is not None:
+            turn.answers[row.side] = _answer(row)  # the latest version comes last
+    row = rows[0]
+    pair = Pair(row.model_a, row.model_b, row.pair_probability) if row.model_a else None
+    vote = Vote(row.choice, row.voted_turn, row.voted_at) if row.choice else None
+    return Conversation(key, row.voter_id, row.started_at, pair, tuple(turns.values()), vote)
+
+
+_ANSWER_FIELDS = ("side", "version", "model", *_ANSWER_COLUMNS)
+_CONVERSATION = (
+    select(
+        tables.Conversation.voter_id,
+        tables.Conversation.created_at.label("started_at"),
+        tables.Conversation.model_a,
+        tables.Conversation.model_b,
+        tables.Conversation.pair_probability,
+        tables.Vote.choice,
+        tables.Vote.turn.label("voted_turn"),
+        tables.Vote.created_at.label("voted_at"),
+        tables.Turn.number,
+        tables.Turn.prompt,
+        *(getattr(tables.Answer, name) for name in _ANSWER_FIELDS),
+    )
+    .join(tables.Turn, tables.Turn.conversation_id == tables.Conversation.id)
+    .outerjoin(tables.Vote, tables.Vote.conversation_id == tables.Conversation.id)
+    .outerjoin(
+        tables.Answer,
+        (tables.Answer.conversation_id == tables.Turn.conversation_id)
+        & (tables.Answer.turn == tables.Turn.number),
+    )
+    .where(tables.Conversation.id == bindparam("key"), tables.Conversation.voter_id == bindparam("voter"))
+    .order_by(tables.Turn.number, tables.Answer.side, tables.Answer.version)
+)
+
+
+def _answer(row: Any) -> Answer:
+    return Answer(**{name: getattr(row, name) for name in _ANSWER_FIELDS})

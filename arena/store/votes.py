@@ -1,0 +1,144 @@
+"""Votes on their way out: each with its whole battle, a page of rows at a time."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+from sqlalchemy import and_, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from arena.tables import Answer, Conversation, Turn, Vote
+
+PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRecord:
+    """The version of an answer that was voted on. Times in milliseconds."""
+
+    text: str
+    reasoning: str
+    state: str
+    backend: str | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    first_token_ms: float | None
+    duration_ms: float | None
+    finish_reason: str | None
+    versions: int
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRecord:
+    """A prompt and what the two sides said to it."""
+
+    number: int
+    prompt: str
+    a: AnswerRecord
+    b: AnswerRecord
+
+
+@dataclass(frozen=True, slots=True)
+class VoteRecord:
+    """A vote with everything that led to it. `voter_id` is the random id of a cookie, not a person's name."""
+
+    conversation_id: str
+    voter_id: str
+    choice: str
+    turn: int
+    voted_at: datetime
+    mode: str
+    model_a: str
+    model_b: str
+    pair_probability: float
+    started_at: datetime
+    turns: tuple[TurnRecord, ...]
+
+
+async def vote_records(db: AsyncConnection, since: datetime | None) -> AsyncIterator[VoteRecord]:
+    """Votes cast at or after `since`, oldest first. Reads by key, a page at a time, so memory stays bounded."""
+    after: tuple[datetime, str] | None = None
+    while True:
+        query = (
+            select(
+                Vote.conversation_id,
+                Vote.voter_id,
+                Vote.choice,
+                Vote.turn,
+                Vote.created_at.label("voted_at"),
+                Conversation.mode,
+                Conversation.model_a,
+                Conversation.model_b,
+                Conversation.pair_probability,
+                Conversation.created_at.label("started_at"),
+            )
+            .join(Conversation, Conversation.id == Vote.conversation_id)
+            .order_by(Vote.created_at, Vote.conversation_id)
+            .limit(PAGE)
+        )
+        if since is not None:
+            query = query.where(Vote.created_at >= since)
+        if after is not None:
+            query = query.where(
+                (Vote.created_at > after[0]) | and_(Vote.created_at == after[0], Vote.conversation_id > after[1])
+            )
+        rows = (await db.execute(query)).all()
+        if not rows:
+            return
+        turns = await _turns(db, [row.conversation_id for row in rows])
+        for row in rows:
+            yield VoteRecord(**row._mapping, turns=turns[row.conversation_id])
+        after = (rows[-1].voted_at, rows[-1].conversation_id)
+
+
+async def _turns(db: AsyncConnection, keys: list[str]) -> dict[str, tuple[TurnRecord, ...]]:
+    """The turns of these conversations, each with the latest version of both answers."""
+    rows = await db.execute(
+        select(
+            Turn.conversation_id,
+            Turn.number,
+            Turn.prompt,
+            Answer.side,
+            Answer.version,
+            Answer.text,
+            Answer.reasoning,
+            Answer.state,
+            Answer.backend,
+            Answer.prompt_tokens,
+            Answer.completion_tokens,
+            Answer.first_token_ms,
+            Answer.duration_ms,
+            Answer.finish_reason,
+        )
+        .join(Answer, and_(Answer.conversation_id == Turn.conversation_id, Answer.turn == Turn.number))
+        .where(Turn.conversation_id.in_(keys))
+        .order_by(Turn.conversation_id, Turn.number, Answer.side, Answer.version)
+    )
+    found: dict[str, tuple[TurnRecord, ...]] = {}
+    for (key, number, prompt), answers in groupby(rows, lambda r: (r.conversation_id, r.number, r.prompt)):
+        latest = {
+            row.side: AnswerRecord(
+                row.text,
+                row.reasoning,
+                row.state,
+                row.backend,
+                row.prompt_tokens,
+                row.completion_tokens,
+                row.first_token_ms,
+                row.duration_ms,
+                row.finish_reason,
+                row.version,
+            )
+            for row in answers
+        }
+        found[key] = (*found.get(key, ()), TurnRecord(number, prompt, latest["a"], latest["b"]))
+    return found
+
+
+async def count(db: AsyncConnection, since: datetime | None) -> int:
+    """How many votes `vote_records` will yield."""
+    query = select(func.count()).select_from(Vote)
+    if since is not None:
+        query = query.where(Vote.created_at >= since)
+    return await db.scalar(query) or 0

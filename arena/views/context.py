@@ -1,0 +1,30 @@
+"""What every view works with: the parts of the arena, made once in the lifespan of the app."""
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from arena.config import Config
+from arena.live import Live
+from arena.router import Router
+from arena.store import Store
+from arena.views.pages import Pages
+from arena.views.visitors import Visitors
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The parts of a running arena."""
+
+    config: Config
+    store: Store
+    router: Router
+    live: Live
+    pages: Pages
+    visitors: Visitors
+
+
+def context(request: Request) -> Context:
+    """The parts of the arena this request came to."""
+    found: Context = request.app.state.context
+    return found

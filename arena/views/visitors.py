@@ -1,0 +1,69 @@
+"""Who asks: a visitor is the random id in a signed cookie, and nothing else is known of a person."""
+
+import os
+import secrets
+from pathlib import Path
+from uuid import uuid4
+
+from itsdangerous import BadSignature, Signer
+from starlette.requests import Request
+from starlette.responses import Response
+
+from arena.errors import ConfigError
+
+COOKIE = "arena_voter"
+MAX_AGE_SECONDS = 400 * 24 * 3600  # the longest that browsers keep a cookie
+
+
+class Visitors:
+    """Reads and writes the cookie, signed with the secret kept in `secret_file`."""
+
+    def __init__(self, secret_file: Path) -> None:
+        self._signer = Signer(_secret(secret_file), salt="voter")
+
+    def known(self, request: Request) -> str | None:
+        """The visitor's id, or `None` for one without a cookie or with one we did not sign."""
+        try:
+            return self._signer.unsign(request.cookies.get(COOKIE, "")).decode()
+        except BadSignature:
+            return None
+
+    def welcome(self, request: Request) -> str:
+        """The visitor's id, a new one for a new visitor."""
+        return self.known(request) or str(uuid4())
+
+    def remember(self, request: Request, response: Response, voter_id: str) -> None:
+        """Have the browser keep the id."""
+        response.set_cookie(
+            COOKIE,
+            self._signer.sign(voter_id).decode(),
+            max_age=MAX_AGE_SECONDS,
+            httponly=True,
+            samesite="lax",
+            secure=request.url.scheme == "https",
+        )
+
+
+def _secret(file: Path) -> bytes:
+    """The secret in `file`, made on first use and readable by nobody else. Raises `ConfigError`."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return _read(file)
+    except OSError as exc:
+        raise ConfigError(f"{file}: the secret for cookies cannot be written: {exc}") from exc
+    secret = secrets.token_hex(32).encode()
+    with os.fdopen(handle, "wb") as out:
+        out.write(secret)
+    return secret
+
+
+def _read(file: Path) -> bytes:
+    try:
+        secret = file.read_bytes().strip()
+    except OSError as exc:
+        raise ConfigError(f"{file}: the secret for cookies cannot be read: {exc}") from exc
+    if len(secret) < 32:
+        raise ConfigError(f"{file}: the secret for cookies is too short. Delete the file to have a new one made.")
+    return secret

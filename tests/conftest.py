@@ -1,0 +1,29 @@
+"""What all tests share: an arena to play in, and the rule that nothing is skipped."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.house import House, Visitor, open_house
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    """A running arena with two contenders that answer when the test says so."""
+    async with open_house(tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+async def visitor(house: House) -> AsyncIterator[Visitor]:
+    """A newcomer to that arena."""
+    async with house.visitor() as found:
+        yield found
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A skipped test hides a gap: it fails the run."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -57,6 +57,7 @@ class Live(Table, frozen=True):
 
     flush_ms: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 80
     checkpoint_seconds: Annotated[float, msgspec.Meta(gt=0, le=2)] = 1.0
+    heartbeat_seconds: Seconds = 15.0
 
 
 class Engine(Table, frozen=True):

@@ -102,7 +102,12 @@ class Conversation:
     def can_vote(self) -> bool:
         return self.vote is None and self.last.is_complete
 
-    def check_vote(self, choice: Choice) -> None:
+    @property
+    def edition(self) -> str:
+        """Which answers the last turn has now: changes with every prompt and every answer written again."""
+        return ".".join(str(n) for n in (self.last.number, *(a.version for a in self.last.answers.values())))
+
+    def check_vote(self, choice: Choice, seen: str | None = None) -> None:
         """Raises `Conflict` where this vote cannot be cast. The same vote again is no conflict."""
         if self.vote is not None:
             if self.vote.choice == choice:
@@ -112,6 +117,8 @@ class Conversation:
             raise Conflict("One side failed, so there is nothing to compare yet. Try that side again first.")
         if not self.last.is_complete:
             raise Conflict("The answers are not complete yet. You can vote as soon as both are.")
+        if seen and seen != self.edition:
+            raise Conflict("The answers have changed since your page was loaded. Look at them first, then vote.")
 
     def check_follow_up(self, turns_allowed: int) -> None:
         """Raises `Conflict` where no further prompt can be taken."""

@@ -40,17 +40,13 @@ class StoreError(ArenaError):
 
 
 class Refusal(ArenaError):
-    """A request that is not carried out. The message is written for the visitor.
-
-    `draft` is what the visitor had typed, so that the page can give it back.
-    """
+    """A request that is not carried out. `words` are written for the visitor."""
 
     status: ClassVar[HTTPStatus] = HTTPStatus.BAD_REQUEST
 
-    def __init__(self, words: str, *, draft: str = "") -> None:
+    def __init__(self, words: str) -> None:
         super().__init__(words)
         self.words = words
-        self.draft = draft
 
 
 class BadRequest(Refusal):

@@ -7,8 +7,8 @@ column of JSON, and the numbers of the voted turn into columns of their own.
 import csv
 import io
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable
-from dataclasses import asdict
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from datetime import datetime
 from typing import IO, Any, ClassVar
 
@@ -47,7 +47,7 @@ class JSONLines(Writer):
         self._encoder = msgspec.json.Encoder()
 
     def write(self, vote: VoteRecord) -> None:
-        self.out.write(self._encoder.encode(_nested(vote)) + b"\n")
+        self.out.write(self._encoder.encode(vote) + b"\n")
 
 
 class CSV(Writer):
@@ -134,22 +134,17 @@ COLUMNS: dict[str, type] = {
 
 
 async def export(
-    votes: AsyncIterator[VoteRecord], writer: Writer, progress: Callable[[], None] = lambda: None
+    votes: AsyncGenerator[VoteRecord, None], writer: Writer, progress: Callable[[], None] = lambda: None
 ) -> int:
     """Write all votes; returns how many. `progress` is called after each."""
     written = 0
-    try:
+    async with aclosing(votes):
         async for vote in votes:
             writer.write(vote)
             written += 1
             progress()
-    finally:
-        writer.close()
+    writer.close()
     return written
-
-
-def _nested(vote: VoteRecord) -> dict[str, Any]:
-    return asdict(vote)
 
 
 def _flat(vote: VoteRecord) -> Row:
@@ -159,7 +154,7 @@ def _flat(vote: VoteRecord) -> Row:
     row |= {"prompt": voted.prompt, "answer_a": voted.a.text, "answer_b": voted.b.text}
     for side, answer in _answers(voted):
         row |= {f"{measure}_{side}": getattr(answer, measure) for measure in MEASURES}
-    row["turns"] = msgspec.json.encode([asdict(turn) for turn in vote.turns]).decode()
+    row["turns"] = msgspec.json.encode(vote.turns).decode()
     return row
 
 

@@ -59,6 +59,11 @@ class Router:
         return can_draw(self.weights())
 
     @property
+    def will_draw(self) -> bool:
+        """Whether a battle can be drawn if all that are still loading come up."""
+        return can_draw({m.name: m.weight for m in self._models.values() if self.status(m.name).state != "failed"})
+
+    @property
     def is_loading(self) -> bool:
         return any(status.state in ("waiting", "loading") for status in self.statuses().values())
 
@@ -67,13 +72,9 @@ class Router:
         weights = self.weights()
         if can_draw(weights):
             return draw(weights, self._rng)
-        if self._may_come():
+        if self.will_draw:
             return None
         raise Unavailable("No battle can be started at present: fewer than two models are up.")
-
-    def _may_come(self) -> bool:
-        """Whether two models will be in the draw if all that are still loading come up."""
-        return can_draw({m.name: m.weight for m in self._models.values() if self.status(m.name).state != "failed"})
 
     async def wait_to_draw(self) -> Pair:
         """A pair as soon as two models are up. Raises `Unavailable`."""
@@ -93,6 +94,7 @@ class Router:
         if model is None:
             raise BackendUnreachable(f"{name}: is no longer in the configuration")
         prompt = _prompt(model, chat)
+        deadline = asyncio.get_running_loop().time() + (model.answer_seconds or self._config.limits.answer_seconds)
         tried: set[str] = set()
         while True:
             backend = self._choose(model, tried)
@@ -100,7 +102,7 @@ class Router:
             yield Handed(backend.name)
             has_spoken = False
             try:
-                async with aclosing(self._attempt(backend, model, prompt)) as events:
+                async with aclosing(self._attempt(backend, model, prompt, deadline)) as events:
                     async for event in events:
                         has_spoken = True
                         yield event
@@ -123,13 +125,11 @@ class Router:
         return self._rng.choice([b for b in candidates if self._outstanding[b.name] == least])
 
     async def _attempt(
-        self, backend: Backend, model: Model, prompt: Prompt
+        self, backend: Backend, model: Model, prompt: Prompt, total: float
     ) -> AsyncGenerator[Delta | Usage, None]:
-        """One backend's answer under the model's time limits."""
-        limits = self._config.limits
-        now = asyncio.get_running_loop().time
-        total = now() + (model.answer_seconds or limits.answer_seconds)
-        deadline = min(total, now() + (model.first_token_seconds or limits.first_token_seconds))
+        """One backend's answer, its first token within the model's limit and all of it before `total`."""
+        first = model.first_token_seconds or self._config.limits.first_token_seconds
+        deadline = min(total, asyncio.get_running_loop().time() + first)
         self._outstanding[backend.name] += 1
         try:
             async with aclosing(backend.stream(prompt)) as events:

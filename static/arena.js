@@ -105,11 +105,18 @@ function tellMilestones() {
   say(words);
 }
 
-// A battle goes on where it is read, a new turn comes into view, another page begins at its top.
+// A battle goes on where it is read, a new turn comes into view, another page begins at its top. The focus of a
+// control that is gone goes to what it acted on.
 
 let shown = {};
+let hadFocus = false;
+
+document.addEventListener("htmx:before:swap", () => { hadFocus = document.activeElement !== document.body; });
 
 function settle() {
+  if (hadFocus && document.activeElement === document.body) {
+    (findAll(".turn").at(-1) ?? find("#main")).focus({ preventScroll: true });
+  }
   const was = shown;
   shown = { main: find("#main"), path: location.pathname, turns: findAll(".turn").length };
   if (shown.main === was.main) return;

@@ -34,15 +34,12 @@ expect.set_options(timeout=10_000)
 
 @asynccontextmanager
 async def open_chromium() -> AsyncIterator[Browser]:
-    """A browser without windows. It goes back to kept pages as a person's browser does."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=ARGUMENTS,
-            ignore_default_args=["--disable-back-forward-cache"],
-        )
-        async with browser:
-            yield browser
+    """A browser without windows."""
+    async with (
+        async_playwright() as playwright,
+        await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS) as browser,
+    ):
+        yield browser
 
 
 @asynccontextmanager

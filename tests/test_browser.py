@@ -7,11 +7,13 @@ from typing import Any, Literal
 
 import pytest
 import pytest_asyncio
-from axe_playwright_python.async_playwright import Axe
+from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
 from playwright.async_api import Browser, Locator, Page, Response, expect
 
 from arena.backend import READY, Status
+from arena.conversation import Side
 from arena.errors import BackendTimeout
+from arena.providers.script import Cue
 from tests.browser import LAPTOP, PHONE, RICH, SAMPLES, Window, finish, open_chromium, open_line, open_window, tour
 from tests.house import MODELS, House, open_house
 
@@ -118,15 +120,15 @@ async def test_both_answers_stream_at_the_same_time(window: Window) -> None:
 
 async def test_a_block_that_is_shown_is_not_touched_again(window: Window) -> None:
     cues = await window.starts()
-    cues["a"].say("First.\n\nSecond")
-    await window.page.get_by_text("Second").wait_for()
+    cues["a"].say("First.\n\nSecond.\n\nThird")
+    await window.page.get_by_text("Third").wait_for()
     await window.page.get_by_text("First.").evaluate("block => { block.isOurs = true; window.ours = block; }")
-    cues["a"].say(" goes on.\n\nThird.")
+    cues["a"].say(" goes on.\n\nFourth.")
     cues["a"].end()
     cues["b"].say("B.")
     cues["b"].end()
     await window.is_in("vote")
-    await window.reads("a", "First.\n\nSecond goes on.\n\nThird.")
+    await window.reads("a", "First.\n\nSecond.\n\nThird goes on.\n\nFourth.")
     assert await window.page.evaluate("ours.isConnected && ours.isOurs")
 
 
@@ -173,6 +175,7 @@ async def test_a_connection_cut_in_the_middle_is_taken_up_where_it_broke(browser
     async with open_line(house.url) as (line, url), open_window(browser, house, base_url=url) as window:
         window.foresees("net::ERR_")
         window.foresees("Failed to fetch")
+        window.foresees("network error")
         cues = await window.starts()
         cues["a"].say("One.\n\nTwo ")
         await window.reads("a", "One.\n\nTwo")
@@ -274,6 +277,7 @@ async def test_a_follow_up_empties_the_box_keeps_the_earlier_turn_and_comes_into
     await window.reads("b", "Because B.")
     await window.reads("a", "Black.", turn=2)
     await expect(window.page.get_by_text("And at night?")).to_be_in_viewport()
+    await expect(window.page.get_by_role("region", name="Turn 2")).to_be_focused()
     await expect(window.page.get_by_label("Or keep asking")).to_have_value("")
 
 
@@ -283,8 +287,9 @@ async def test_stop_keeps_the_text_and_opens_the_vote(window: Window) -> None:
     cues["b"].say("Also half")
     await window.reads("a", "Half an")
     await window.reads("b", "Also half")
-    await window.page.get_by_role("button", name="Stop").click()
+    await window.page.get_by_role("button", name="Stop").press("Enter")
     await window.is_in("vote")
+    await expect(window.page.get_by_role("region", name="Turn 1")).to_be_focused()
     await window.reads("a", "Half an")
     await expect(window.page.locator("#t1a")).to_contain_text("You stopped this answer.")
     await cues["a"].cancelled.wait()
@@ -469,12 +474,24 @@ async def test_a_battle_is_one_step_back_whatever_was_done_in_it(window: Window)
 
 async def test_coming_back_from_another_page_shows_what_is_true_now(window: Window) -> None:
     cues = await window.starts()
-    await window.page.goto("/healthz")
+    window.foresees("status of 404")  # a picture has no icon
+    await window.page.goto("/static/icon.svg")
     await finish(cues)
     await window.page.go_back()
     await window.is_in("vote")
     await window.reads("b", "Because B.")
     await window.votes()
+
+
+async def test_a_page_that_the_browser_had_kept_is_asked_for_again(window: Window) -> None:
+    await window.plays()
+    second = await _open_tab(window)
+    await second.votes()
+    kept = (
+        'dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true }))'  # what no headless browser does
+    )
+    await window.page.evaluate(kept)
+    await window.is_in("revealed")
 
 
 async def test_an_error_inside_a_request_leaves_a_way_back_and_a_usable_address(window: Window) -> None:
@@ -723,7 +740,8 @@ async def test_a_hostile_answer_runs_nothing_and_breaks_nothing(window: Window) 
 # What the tests ask and do
 
 
-async def _after(window: Window, phase: str) -> Any:
+async def _after(window: Window, phase: str) -> dict[Side, Cue]:
+    """The cues of the turn that this phase of the battle on the page belongs to."""
     await window.is_in(phase)
     return await window.cues()
 

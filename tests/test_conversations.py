@@ -1,6 +1,7 @@
 """A visitor's battle, from the prompt to the names."""
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
@@ -382,6 +383,20 @@ async def test_the_same_vote_again_is_a_no_op(visitor: Visitor, choice: str) -> 
     before = await visitor.house.sql("SELECT choice, created_at FROM votes")
     assert (await visitor.votes(choice)).status_code == 303
     assert await visitor.house.sql("SELECT choice, created_at FROM votes") == before
+
+
+async def test_a_vote_about_answers_that_have_been_replaced_is_refused(visitor: Visitor) -> None:
+    await visitor.plays()
+    seen = re.compile(r'name="seen" value="([^"]+)"')
+    before = seen.findall(await visitor.sees())
+    cue = await visitor.regenerates("a")
+    cue.say("Another answer.")
+    cue.end()
+    await visitor.waits()
+    reply = await visitor.posts(f"{visitor.path}/vote", choice="a", seen=before[0])
+    assert (reply.status_code, "have changed since" in reply.text) == (409, True)
+    after = seen.findall(await visitor.sees())
+    assert (await visitor.posts(f"{visitor.path}/vote", choice="a", seen=after[0])).status_code == 303
 
 
 async def test_a_different_vote_is_refused(visitor: Visitor) -> None:

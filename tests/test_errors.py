@@ -49,10 +49,9 @@ def test_only_refusals_are_drawn_with_a_status() -> None:
         assert (status is not None) == (parent == "Refusal"), name
 
 
-def test_a_refusal_keeps_its_words_and_what_was_typed() -> None:
-    refusal = errors.Unprocessable("It is too long.", draft="a draft")
-    assert (str(refusal), refusal.words, refusal.draft) == ("It is too long.", "It is too long.", "a draft")
-    assert refusal.status == HTTPStatus.UNPROCESSABLE_ENTITY
+def test_a_refusal_keeps_its_words() -> None:
+    refusal = errors.Unprocessable("It is too long.")
+    assert (refusal.words, str(refusal)) == ("It is too long.", "It is too long.")
 
 
 def test_every_backend_error_has_a_kind_of_its_own() -> None:

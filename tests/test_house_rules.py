@@ -20,11 +20,13 @@ TEMPLATES = sorted((ROOT / "templates").glob("*.html"))
 
 LONGEST_FUNCTION = 45
 LONGEST_MODULE = 400
-OUTGROWN = {"arena/live.py": 500, "arena/markdown.py": 720}
-"""Modules longer than the rule, and how long they may be."""
-
 BROAD_EXCEPTS = Counter(
-    {"arena/engines/loading.py": 1, "arena/engines/vllm.py": 2, "arena/live.py": 2, "arena/markdown.py": 1}
+    {
+        "arena/engines/loading.py": 1,
+        "arena/engines/vllm.py": 2,
+        "arena/live/live.py": 2,
+        "arena/markdown/formulas.py": 1,
+    }
 )
 """Where `except Exception` stands: at the outer edge of a task or thread, and around what promises nothing."""
 
@@ -109,10 +111,7 @@ def test_no_function_is_longer_than_a_page() -> None:
 
 def test_no_module_is_longer_than_a_sitting() -> None:
     lines = {name_of(path): len(path.read_text("utf-8").splitlines()) for path in MODULES}
-    assert not {name: n for name, n in lines.items() if n > OUTGROWN.get(name, LONGEST_MODULE)}
-    assert all(lines[name] > LONGEST_MODULE for name in OUTGROWN), (
-        "OUTGROWN names a module that fits the rule again"
-    )
+    assert not {name: n for name, n in lines.items() if n > LONGEST_MODULE}
 
 
 def is_broad(handler: ast.ExceptHandler) -> bool:
@@ -267,9 +266,11 @@ def test_an_address_that_works_everywhere_is_no_fault(text: str) -> None:
 
 def test_help_waits_for_no_library_of_the_server() -> None:
     heavy = {"sqlalchemy", "starlette", "uvicorn", "alembic", "vllm", "torch", "httpx", "pyarrow", "rich"}
-    assert not imported("-m", "arena", "--help") & heavy
+    found = imported("-m", "arena", "--help") & heavy
+    assert not found
 
 
 def test_the_app_waits_for_no_engine_and_no_export() -> None:
     heavy = {"vllm", "torch", "transformers", "pyarrow", "httpx", "aiohttp"}
-    assert not imported("-c", "import arena.app") & heavy
+    found = imported("-c", "import arena.app") & heavy
+    assert not found

@@ -9,18 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arena.markdown import (
-    _COLOURED,
-    _LANGUAGES,
-    DEEPEST,
-    LONGEST_CACHED,
-    LONGEST_FORMULA,
-    LONGEST_HIGHLIGHTED,
-    MARKER,
-    SHORT_BLOCK,
-    Rendering,
-    render,
-)
+from arena.markdown import MARKER, Rendering, render
+from arena.markdown.code import COLOURED, LANGUAGES, LONGEST_HIGHLIGHTED
+from arena.markdown.formulas import LONGEST_FORMULA
+from arena.markdown.page import DEEPEST
+from arena.markdown.rendering import LONGEST_CACHED, SHORT_BLOCK
 
 ANSWERS = {path.stem: path.read_bytes().decode() for path in sorted(Path(__file__).parent.glob("answers/*.md"))}
 RESENT = {"reference_links"}
@@ -322,6 +315,24 @@ def test_a_watcher_that_joins_late_sees_the_same(name: str) -> None:
         assert client.page == "".join(answer.blocks) + answer.open_with_rest
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "+\n p\nb",  # the parser lets the empty item end among the spaces of the next line
+        "\\(\n```\n```\n\\)",  # code between the delimiters of a formula
+        "}$$\n* $$\n`$$",  # delimiters in two blocks
+        "\\[\n- a\n\\]\n\ntext",  # a formula that looks like a list until it is closed
+        "```\nx\n```   \ny",
+        "[a]: /u\n'ti\ntle'\n\n[a]",
+    ],
+)
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_blocks_that_once_differed_from_the_whole_do_not(text: str, size: int) -> None:
+    client, adds_up = stream(text, size)
+    assert adds_up
+    assert client.page == render(text)
+
+
 def test_after_the_end_nothing_is_open() -> None:
     answer = Rendering()
     answer.feed("# Title\n\nText\n")
@@ -400,6 +411,7 @@ def test_plain_words_are_appended_and_marks_are_rendered() -> None:
 def test_the_space_between_two_words_survives() -> None:
     assert seen(opened("one ", "two").open_with_rest) == "one two"
     assert seen(opened("one\n", "two").open_with_rest) == "one two"
+    assert seen(opened("one " * SHORT_BLOCK, "two").open_with_rest).endswith("one two")
 
 
 def test_a_code_block_is_opened_once_and_then_appended_to() -> None:
@@ -413,6 +425,11 @@ def test_a_closing_fence_finishes_the_block_at_once() -> None:
     assert answer.open_html == MARKER
     assert answer.blocks == [render("```py\nx = 1\n```\n")]
     assert '<span class="m">1</span>' in answer.blocks[0]
+
+
+def test_a_code_block_that_comes_at_once_is_finished_at_once() -> None:
+    assert len(opened("```py\nx = 1\n```\n").blocks) == 1
+    assert len(opened("Text\n\n```py\nx = 1\n```\n").blocks) == 2
 
 
 def test_what_may_become_a_closing_fence_is_not_shown() -> None:
@@ -512,7 +529,7 @@ def test_code_is_coloured_in_the_languages_we_know() -> None:
 
 
 def test_every_language_we_know_is_one_pygments_knows() -> None:
-    for language in _LANGUAGES.split():
+    for language in LANGUAGES.split():
         assert seen(render(f"```{language}\n\n  x = 1\n\n```")) == "x = 1"
 
 
@@ -601,6 +618,11 @@ def test_a_formula_that_cannot_be_read_shows_its_source(formula: str) -> None:
 
 def test_a_very_long_formula_shows_its_source() -> None:
     assert '<code class="math">xxx' in render("$" + "x" * (LONGEST_FORMULA + 1) + "$")
+
+
+def test_a_formula_holds_no_code() -> None:
+    assert seen(render("\\[\n```\nx\n```\n\\]")) == "[ x ]"
+    assert "<code>x</code>" in render("$a `x` b$")
 
 
 def test_text_inside_a_formula_is_escaped() -> None:
@@ -766,7 +788,7 @@ LIGHT, DARK = (colours(part) for part in CSS.split("@media"))
 
 
 def test_the_stylesheet_colours_every_class_that_code_can_have() -> None:
-    assert {name for name in _COLOURED.values() if f"code .{name} " not in CSS} == set()
+    assert {name for name in COLOURED.values() if f"code .{name} " not in CSS} == set()
     assert LIGHT.keys() == DARK.keys()
 
 

@@ -32,6 +32,7 @@ from arena.errors import (
 )
 from arena.providers import make
 from arena.providers.openai import OpenAIClient
+from arena.providers.service import Service
 from tests.servers import conversing, nowhere, read_request, serving
 
 KEY = "sk-planted/4f9d+8a=1"
@@ -79,8 +80,8 @@ async def hear(client: OpenAIClient, prompt: Prompt = HELLO) -> Heard:
 
 
 @dataclass
-class Service:
-    """A fake endpoint. It answers every request alike and keeps what it was sent."""
+class Endpoint:
+    """A fake service. It answers every request alike and keeps what it was sent."""
 
     respond: Callable[[Request], Awaitable[Response] | Response]
     bodies: list[dict[str, Any]] = field(default_factory=list)
@@ -96,19 +97,19 @@ class Service:
         await (response if isinstance(response, Response) else await response)(scope, receive, send)
 
 
-def streaming(*events: bytes, **headers: str) -> Service:
+def streaming(*events: bytes, **headers: str) -> Endpoint:
     """A service that streams these bytes."""
 
     async def body() -> AsyncIterator[bytes]:
         for chunk in events:
             yield chunk
 
-    return Service(lambda _: StreamingResponse(body(), media_type="text/event-stream", headers=headers))
+    return Endpoint(lambda _: StreamingResponse(body(), media_type="text/event-stream", headers=headers))
 
 
-def refusing(status: int, content: Any, **headers: str) -> Service:
+def refusing(status: int, content: Any, **headers: str) -> Endpoint:
     """A service that answers with an error."""
-    return Service(lambda _: JSONResponse(content, status, headers))
+    return Endpoint(lambda _: JSONResponse(content, status, headers))
 
 
 def client_of(base_url: str, **settings: Any) -> OpenAIClient:
@@ -166,6 +167,12 @@ STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-e
 
 
 @pytest.fixture(autouse=True)
+def _no_proxy_stands_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "*")
+
+
+@pytest.fixture(autouse=True)
 def _the_key_is_never_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     caplog.set_level(logging.DEBUG)
     yield
@@ -213,6 +220,18 @@ async def test_the_providers_model_is_asked_where_the_prompt_names_none() -> Non
     service = streaming(finished(), DONE)
     await hear_from(service, Prompt(HELLO.messages), model="house-model")
     assert service.bodies[0]["model"] == "house-model"
+
+
+async def test_the_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    proxy = streaming(said("Hi"), finished(), DONE)
+    async with serving(proxy) as base_url:
+        monkeypatch.setenv("HTTP_PROXY", base_url)
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name)
+        client = client_of("http://far.invalid")
+        assert (await hear(client)).text == "Hi"
+        await client.close()
+    assert proxy.requests[0].headers["host"] == "far.invalid"
 
 
 async def test_a_query_in_the_base_url_stays_behind_the_path() -> None:
@@ -289,7 +308,7 @@ async def test_a_whole_completion_is_read_as_one_delta() -> None:
         "choices": [{"message": {"role": "assistant", "content": "All of it."}, "finish_reason": "stop"}],
         "usage": {"prompt_tokens": 5, "completion_tokens": 3},
     }
-    heard = await hear_from(Service(lambda _: JSONResponse(completion)))
+    heard = await hear_from(Endpoint(lambda _: JSONResponse(completion)))
     assert heard == Heard("All of it.", "", 1, Usage(5, 3, "stop", "whole-1"))
 
 
@@ -313,7 +332,7 @@ async def test_a_stream_cut_at_any_byte_is_read_the_same() -> None:
 
 async def test_an_encoded_body_is_decoded_although_none_was_asked_for() -> None:
     body = gzip.compress(said("Hi") + finished() + DONE)
-    service = Service(
+    service = Endpoint(
         lambda _: Response(body, media_type="text/event-stream", headers={"content-encoding": "gzip"})
     )
     assert (await hear_from(service)).text == "Hi"
@@ -328,6 +347,24 @@ async def test_answers_one_after_the_other_share_a_connection() -> None:
     assert len({request.client for request in service.requests}) == 1
 
 
+async def test_a_connection_whose_last_bytes_come_late_is_shared_too() -> None:
+    connections = 0
+
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        while True:
+            await read_request(reader)
+            writer.write(STREAM_HEAD + chunked(said("Hi") + finished() + DONE))
+            await asyncio.sleep(0.01)  # stands for the network
+            writer.write(b"0\r\n\r\n")
+
+    async with connected(conversing(converse)) as client:
+        for _ in range(3):
+            await hear(client)
+    assert connections == 1
+
+
 async def test_a_hundred_and_fifty_streams_run_at_once() -> None:
     waiting, everybody_is_here = 0, asyncio.Event()
 
@@ -340,10 +377,17 @@ async def test_a_hundred_and_fifty_streams_run_at_once() -> None:
         await everybody_is_here.wait()
         yield finished() + DONE
 
-    service = Service(lambda _: StreamingResponse(body(), media_type="text/event-stream"))
+    service = Endpoint(lambda _: StreamingResponse(body(), media_type="text/event-stream"))
     async with connected(serving(service)) as client, asyncio.timeout(20):
         answers = await asyncio.gather(*(hear(client) for _ in range(150)))
     assert {answer.text for answer in answers} == {"Hi"}
+
+
+async def test_a_fast_service_is_not_held_up() -> None:
+    events = b"".join(said("token ", padding="x" * 100) for _ in range(10_000))
+    async with asyncio.timeout(3):
+        heard = await hear_from(streaming(events, finished(), DONE))
+    assert heard.text == "token " * 10_000
 
 
 async def test_a_client_with_all_its_connections_in_use_is_busy() -> None:
@@ -353,6 +397,16 @@ async def test_a_client_with_all_its_connections_in_use_is_busy() -> None:
         with pytest.raises(BackendBusy, match="all 1 connections are in use"):
             await hear(client)
         first.cancel()
+
+
+async def test_a_connection_is_free_again_after_its_answer_and_after_its_failure() -> None:
+    async with connected(serving(streaming(said("Hi"), finished(), DONE)), max_connections=1) as client:
+        for _ in range(2):
+            assert (await hear(client)).text == "Hi"
+    async with connected(serving(refusing(500, {})), max_connections=1) as client:
+        for _ in range(2):
+            with pytest.raises(BackendUnreachable):
+                await hear(client)
 
 
 # Cancelling
@@ -407,7 +461,7 @@ async def test_a_reader_who_stops_in_the_middle_hangs_up() -> None:
         finally:
             hung_up.set()
 
-    service = Service(lambda _: StreamingResponse(body(), media_type="text/event-stream"))
+    service = Endpoint(lambda _: StreamingResponse(body(), media_type="text/event-stream"))
     async with connected(serving(service)) as client, asyncio.timeout(2):
         async with aclosing(client.stream(HELLO)) as items:
             assert await anext(items) == Delta("more ")
@@ -472,6 +526,34 @@ async def test_silence_in_the_middle_is_a_timeout() -> None:
 async def test_a_socket_cut_in_the_middle_is_broken(then: Callable[[asyncio.StreamWriter], None] | None) -> None:
     async with connected(bare(STREAM_HEAD, chunked(said("Hi")), then=then)) as client:
         with pytest.raises(BackendBroken, match="broke off"):
+            await hear(client)
+
+
+async def test_framing_that_turns_to_garbage_under_a_waiting_reader_is_a_timeout() -> None:
+    is_waiting = asyncio.Event()
+
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(STREAM_HEAD + chunked(b": ping\n\n"))
+        await is_waiting.wait()
+        writer.write(b"this is no chunk size\r\n")
+        await reader.read()
+
+    async with conversing(converse) as base_url:
+        service = Service(OpenAI(name="hosted", base_url=base_url, read_seconds=0.2), {})
+        async with service.post("/", b"{}", {}) as response, aclosing(service.chunks(response)) as chunks:
+            await anext(chunks)
+            more = asyncio.ensure_future(anext(chunks))
+            await asyncio.sleep(0)
+            is_waiting.set()
+            with pytest.raises(BackendTimeout, match=r"silent for 0\.2 s"):
+                await asyncio.wait_for(more, 5)
+        await service.close()
+
+
+async def test_framing_that_turned_to_garbage_before_the_read_is_broken() -> None:
+    async with connected(bare(STREAM_HEAD + chunked(said("Hi")), b"this is no chunk size\r\n")) as client:
+        with pytest.raises(BackendBroken):
             await hear(client)
 
 
@@ -552,19 +634,19 @@ async def test_an_answer_filtered_in_the_middle_keeps_its_text() -> None:
 
 
 async def test_a_redirect_is_refused_and_says_where_it_points() -> None:
-    told = await failure_of(Service(lambda _: RedirectResponse("https://login.example/sso")), BackendRefused)
-    assert told == "hosted: status 307, Location: https://login.example/sso:"
+    told = await failure_of(Endpoint(lambda _: RedirectResponse("https://login.example/sso")), BackendRefused)
+    assert told == "hosted: status 307, Location: https://login.example/sso: no more words"
 
 
 async def test_a_refusal_is_quoted_on_one_line_and_cut() -> None:
     told = await failure_of(
-        Service(lambda _: PlainTextResponse("no\n\n\x1b[31m" + "x" * 100_000, 500)), BackendUnreachable
+        Endpoint(lambda _: PlainTextResponse("no\n\n\x1b[31m" + "x" * 100_000, 500)), BackendUnreachable
     )
     assert told.startswith("hosted: status 500: no  [31mxxx")
     assert len(told) < 450
 
 
-async def test_a_refusal_that_breaks_off_is_told_as_far_as_it_came() -> None:
+async def test_a_refusal_whose_body_breaks_off_keeps_its_status() -> None:
     head = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 1000\r\n\r\nhalf a"
     async with connected(bare(head)) as client:
         with pytest.raises(BackendBusy, match="status 503"):
@@ -619,18 +701,18 @@ async def test_an_event_that_is_no_chunk_is_broken(data: bytes) -> None:
 
 
 async def test_a_page_from_a_proxy_is_broken() -> None:
-    app = Service(lambda _: Response("<h1>Sign in</h1>", media_type="text/html"))
+    app = Endpoint(lambda _: Response("<h1>Sign in</h1>", media_type="text/html"))
     assert await failure_of(app, BackendBroken) == "hosted: answered with text/html: <h1>Sign in</h1>"
 
 
 @pytest.mark.parametrize("content", [b"{", b"{}", b'{"choices": []}', b""], ids=repr)
 async def test_a_whole_completion_without_an_answer_is_broken(content: bytes) -> None:
-    await failure_of(Service(lambda _: Response(content, media_type="application/json")), BackendBroken)
+    await failure_of(Endpoint(lambda _: Response(content, media_type="application/json")), BackendBroken)
 
 
 async def test_a_completion_over_its_limit_is_broken() -> None:
     whole = json.dumps({"choices": [{"message": {"content": "x" * 16 * 1024 * 1024}}]})
-    told = await failure_of(Service(lambda _: Response(whole, media_type="application/json")), BackendBroken)
+    told = await failure_of(Endpoint(lambda _: Response(whole, media_type="application/json")), BackendBroken)
     assert "larger than 16777216 bytes" in told
 
 
@@ -660,7 +742,7 @@ async def test_an_error_told_in_the_middle_is_the_error_it_names(
 
 
 async def test_an_error_in_the_place_of_a_completion_is_the_error_it_names() -> None:
-    await failure_of(Service(lambda _: JSONResponse({"error": {"message": "busy", "code": 429}})), BackendBusy)
+    await failure_of(Endpoint(lambda _: JSONResponse({"error": {"message": "busy", "code": 429}})), BackendBusy)
 
 
 # The key
@@ -684,8 +766,8 @@ def everything_told_by(error: BaseException) -> str:
         ),
         pytest.param(lambda: serving(refusing(400, {"why": f"{'x' * 375}{KEY}"})), id="at the cut"),
         pytest.param(lambda: serving(refusing(429, {}, **{"retry-after": KEY})), id="Retry-After"),
-        pytest.param(lambda: serving(Service(lambda _: RedirectResponse(f"/?key={KEY}"))), id="redirect"),
-        pytest.param(lambda: serving(Service(lambda _: PlainTextResponse(KEY))), id="content type"),
+        pytest.param(lambda: serving(Endpoint(lambda _: RedirectResponse(f"/?key={KEY}"))), id="redirect"),
+        pytest.param(lambda: serving(Endpoint(lambda _: PlainTextResponse(KEY))), id="content type"),
         pytest.param(lambda: serving(streaming(b"data: " + KEY.encode() + b"\n\n")), id="garbage"),
         pytest.param(lambda: serving(streaming(b'data: {"id": "\xff' + KEY.encode() + b'"}\n\n')), id="not UTF-8"),
         pytest.param(lambda: serving(streaming(event(error=KEY))), id="mid-stream"),

@@ -1,6 +1,7 @@
 """The command line: `arena`, or `python -m arena`. Each command is a module; here are only their names."""
 
 import sys
+from typing import ClassVar
 
 import click
 
@@ -10,7 +11,17 @@ from arena.errors import ArenaError
 class LazyCommands(click.Group):
     """Loads a command's module when it is called, so that none waits for the imports of the others."""
 
-    COMMANDS = ("serve", "check", "export", "init", "prepare")
+    COMMANDS: ClassVar[dict[str, str]] = {
+        "serve": "Serve the arena.",
+        "check": "Say for each model whether it can be reached.",
+        "export": "Write every vote with its battle.",
+        "init": "Write a commented config.toml.",
+        "prepare": "Fetch the small default model.",
+    }
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self.COMMANDS.items()))
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.COMMANDS)

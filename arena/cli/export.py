@@ -21,7 +21,14 @@ from arena.store import open_store
 
 @click.command("export")
 @config_option
-@click.option("--format", "kind", type=click.Choice(list(FORMATS)), default="jsonl", show_default=True)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(list(FORMATS)),
+    default="jsonl",
+    show_default=True,
+    help="JSON lines, one object a vote; a table for spreadsheets; or a table for data frames.",
+)
 @click.option(
     "--output", type=click.Path(path_type=Path, dir_okay=False), help="The file; left out: the terminal."
 )

@@ -15,5 +15,4 @@ def command(config_file: Path) -> None:
 
     Takes about a minute once, needs no account and no GPU, and puts 270 MB into models/ beside the configuration.
     """
-    place = smollm2.prepare(config_file.parent, lambda words: click.echo(words))
-    click.echo(f"The default model is ready in {place}.")
+    smollm2.prepare(config_file.parent, click.echo)

@@ -17,8 +17,8 @@ from arena.errors import ArenaError
 
 log = logging.getLogger("arena")
 
-# uvloop accepts one connection per turn of its loop and listening socket: with one alone, newcomers would wait while
-# many answers stream (200 connections beside turns of 5 ms: 1.03 s with one, 0.13 s with eight).
+# uvloop accepts one connection per turn of its loop and listening socket: with one alone, newcomers would wait
+# while many answers stream (200 connections beside turns of 5 ms: 1.03 s with one, 0.13 s with eight).
 LISTENERS = 8
 
 
@@ -32,8 +32,8 @@ def command(config_file: Path, host: str | None, port: int | None) -> None:
     Pages are there at once; engines load in the background. Stop it with Ctrl-C.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for chatty in ("httpx", "alembic"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    for chatty in ("httpx", "alembic", "vllm"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
     config = configuration.read(config_file)
     Server(config, host or config.server.host, config.server.port if port is None else port).run()
 

@@ -1,5 +1,5 @@
 """The engine pool: local checkpoints answered by vLLM inside this process. Importing this imports no vLLM."""
 
-from arena.engines.pool import EnginePool
+from arena.engines.pool import EnginePool, problem
 
-__all__ = ["EnginePool"]
+__all__ = ["EnginePool", "problem"]

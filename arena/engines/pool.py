@@ -9,6 +9,7 @@ from pathlib import Path
 from arena import config
 from arena.backend import Backend
 from arena.engines.vllm import VllmEngine
+from arena.engines.vllm import problem as checkpoint_problem
 
 
 class EnginePool:
@@ -50,6 +51,11 @@ class EnginePool:
     async def _load(self) -> None:
         for engine in self._engines:
             await engine.start()
+
+
+def problem(engine: config.Engine, folder: Path) -> str | None:
+    """Why this engine cannot be loaded, with the mend, as far as can be told without loading it."""
+    return checkpoint_problem(_checkpoint(folder, engine.checkpoint))
 
 
 def _checkpoint(folder: Path, name: str) -> str:

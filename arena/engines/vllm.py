@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
+from importlib.util import find_spec
 from math import exp
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,8 @@ logger = logging.getLogger(__name__)
 
 # Room for keys and values on a machine without a GPU, where vLLM's own default is nearly all of the memory.
 CPU_CACHE_BYTES = 1 << 30
+
+NOT_INSTALLED = "vLLM is not installed: pip install 'arena[cpu]' (or 'arena[gpu]' with an NVIDIA GPU)"
 
 # How long `close` waits for a step of loading that cannot be interrupted, and for vLLM's processes (about five).
 _STOP_SECONDS = 5.0
@@ -132,11 +135,8 @@ class VllmEngine(Backend):
 
     def _build(self, go_on: Callable[[], None]) -> "Chat":
         """The steps of loading, in a thread. Between them it may be told to stop."""
-        if _is_missing(self._checkpoint):
-            raise ConfigError(
-                f"{self._checkpoint}: no such folder; run `arena prepare` for the checkpoint of the default "
-                "config.toml, or correct `checkpoint`"
-            )
+        if missing := problem(self._checkpoint):
+            raise ConfigError(missing)
         _set_environment()
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.platforms import current_platform
@@ -307,7 +307,24 @@ def _set_environment() -> None:
     """
     os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "spawn"
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "DEBUG" if logger.isEnabledFor(logging.DEBUG) else "WARNING")
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "DEBUG" if logger.isEnabledFor(logging.DEBUG) else "ERROR")
+
+
+def problem(checkpoint: str) -> str | None:
+    """Why a checkpoint cannot be loaded, with the mend, as far as can be told without loading anything."""
+    if _is_missing(checkpoint):
+        return (
+            f"{checkpoint}: no such folder; run `arena prepare` for the checkpoint of the default config.toml, "
+            "or correct `checkpoint`"
+        )
+    return None if _is_installed() else NOT_INSTALLED
+
+
+def _is_installed() -> bool:
+    try:
+        return find_spec("vllm") is not None
+    except ValueError:  # a module of that name without a specification
+        return False
 
 
 def _is_missing(checkpoint: str) -> bool:
@@ -329,7 +346,7 @@ def _explain(exc: Exception, checkpoint: str) -> str:
         case ConfigError():
             return said
         case ModuleNotFoundError(name="vllm"):
-            return "vLLM is not installed: pip install 'arena[cpu]' (or 'arena[gpu]' with an NVIDIA GPU)"
+            return NOT_INSTALLED
         case ImportError() | RuntimeError() if "torchvision" in said:
             return (
                 f"vLLM cannot be imported: {said}. Beside a CPU build of torch there must be no other build: "

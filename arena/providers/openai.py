@@ -23,7 +23,7 @@ from arena.errors import (
     PromptTooLong,
 )
 from arena.providers.event_stream import EventStream
-from arena.providers.service import FOREIGN_ERRORS, Service, by_status, read
+from arena.providers.service import Service, by_status
 
 ERROR_BYTES = 64 * 1024
 COMPLETION_BYTES = 16 * 1024 * 1024
@@ -33,6 +33,10 @@ _LAST_BYTES_SECONDS = 0.1
 
 # Text is shown in steps anyway. To let a few tokens gather between two reads halves the cost of a streamed token.
 READ_PAUSE_SECONDS = 0.04
+
+# What the transport hands over at most. After a read that long more is waiting, and a pause would only hold it up:
+# a stream would be kept to 400 KB, some 1,500 tokens, a second.
+FULL_READ_BYTES = 16 * 1024
 
 # What is sent.
 
@@ -210,13 +214,13 @@ class OpenAIClient(Backend):
                 return self._streamed(response, answer)
             case "application/json":
                 return self._whole(response, answer)
-        said = _text(await read(response, ERROR_BYTES))
+        said = _text(await self._service.read(response, ERROR_BYTES))
         raise self._service.error(BackendBroken, f"answered with {media_type or 'no content type'}: {said}")
 
     async def _streamed(self, response: httpx.Response, answer: Answer) -> AsyncGenerator[Delta, None]:
         """The hot path: one delta for all that has come since the last read."""
         events = EventStream()
-        chunks = response.aiter_bytes()
+        chunks = self._service.chunks(response)
         try:
             async for chunk in chunks:
                 failure = self._take(events.feed(chunk), answer)
@@ -227,9 +231,9 @@ class OpenAIClient(Backend):
                 if answer.is_done:
                     await _read_last_bytes(chunks)
                     return
-                if delta is not None:
+                if delta is not None and len(chunk) < FULL_READ_BYTES:
                     await sleep(READ_PAUSE_SECONDS)
-        except FOREIGN_ERRORS:
+        except BackendError:
             if not answer.is_over:
                 raise
         if not answer.is_over:
@@ -249,7 +253,7 @@ class OpenAIClient(Backend):
 
     async def _whole(self, response: httpx.Response, answer: Answer) -> AsyncGenerator[Delta, None]:
         """The one delta of a service that does not stream."""
-        body = await read(response, COMPLETION_BYTES + 1)
+        body = await self._service.read(response, COMPLETION_BYTES + 1)
         if len(body) > COMPLETION_BYTES:
             raise self._service.error(BackendBroken, f"the completion is larger than {COMPLETION_BYTES} bytes")
         completion = self._chunk(body)
@@ -274,27 +278,26 @@ class OpenAIClient(Backend):
     def _told(self, said: Failure | str) -> BackendError:
         """An error that the service tells where an answer, or the rest of it, was due."""
         failure = said if isinstance(said, Failure) else Failure(message=said)
-        words = ", ".join(str(word) for word in (failure.type, failure.code) if word is not None)
-        kind = reaction(None, failure)
-        return self._service.error(kind, f"broke off with an error ({words}): {failure.message}")
+        words = [str(word) for word in (failure.type, failure.code, failure.message) if word]
+        return self._service.error(reaction(None, failure), ": ".join(("told an error", *words)))
 
     async def _refusal(self, response: httpx.Response) -> BackendError:
-        """What a status other than 200 means. A body that breaks off is read as far as it came."""
+        """What a status other than 200 means, in the words of its body if that can be read."""
         body = b""
-        with suppress(*FOREIGN_ERRORS):
-            body = await read(response, ERROR_BYTES)
+        with suppress(BackendError):
+            body = await self._service.read(response, ERROR_BYTES)
         failure = _failure(body)
         words = [f"status {response.status_code}"]
         for header in ("location", "retry-after"):
             if header in response.headers:
                 words.append(f"{header.title()}: {response.headers[header]}")
         kind = reaction(response.status_code, failure)
-        return self._service.error(kind, f"{', '.join(words)}: {failure.message}")
+        return self._service.error(kind, f"{', '.join(words)}: {failure.message or 'no more words'}")
 
 
 async def _read_last_bytes(chunks: AsyncIterator[bytes]) -> None:
     """Read the end of the body, without which the connection cannot carry another request."""
-    with suppress(TimeoutError, *FOREIGN_ERRORS):
+    with suppress(TimeoutError, BackendError):
         async with timeout(_LAST_BYTES_SECONDS):
             async for _ in chunks:
                 pass

@@ -1,13 +1,15 @@
 """A hosted HTTP service behind its key: a connection pool, foreign errors translated, its words fit for a log.
 
 Knows neither prompts nor any wire format; the clients beside it do. The key goes where a client puts it and
-nowhere else: whatever a service says is quoted without it, and an error from before the response, which holds
-the request and so the key, is not chained to ours.
+nowhere else: whatever a service says is quoted without it, and foreign errors, which hold our headers or the
+service's words, are not chained to ours. The environment's proxies and certificates (HTTPS_PROXY, NO_PROXY,
+SSL_CERT_FILE) are honoured.
 """
 
 import re
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from asyncio import timeout
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from functools import cache
 from typing import Protocol
@@ -28,7 +30,7 @@ from arena.errors import (
 
 MESSAGE_CHARACTERS = 400
 
-FOREIGN_ERRORS = (httpx.HTTPError, aiohttp.ClientError, OSError)
+_FOREIGN_ERRORS = (httpx.HTTPError, aiohttp.ClientError, OSError)
 """What the transport raises. httpx-aiohttp passes some of aiohttp's errors on as they are."""
 
 # Shorter than the five seconds after which uvicorn, and so vLLM's server, hangs up on an idle connection:
@@ -86,10 +88,7 @@ class Service:
 
     @asynccontextmanager
     async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> AsyncIterator[httpx.Response]:
-        """The response, whatever its status, as soon as its headers are here. Leaving the block hangs up.
-
-        Foreign errors that meet the block while it reads the body come out of it as `BackendError`s.
-        """
+        """The response, whatever its status, as soon as its headers are here. Leaving the block hangs up."""
         limit = self._settings.max_connections
         if self._in_flight >= limit:
             raise self.error(BackendBusy, f"all {limit} connections are in use (max_connections)")
@@ -97,10 +96,37 @@ class Service:
         try:
             async with aclosing(await self._send(path, body, headers)) as response:
                 yield response
-        except FOREIGN_ERRORS as exc:
-            raise self._cut_off(exc) from exc
         finally:
             self._in_flight -= 1
+
+    async def chunks(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
+        """The body as it comes. Raises `BackendTimeout` after a silence, `BackendBroken` where it breaks off.
+
+        The silence is timed here as well as in the transport: aiohttp 3.14 neither wakes nor times out a reader
+        who waits while the framing of a chunked body turns to garbage, and tells a later one by a RuntimeError.
+        """
+        body = response.aiter_bytes()
+        while True:
+            try:
+                async with timeout(self._settings.read_seconds):
+                    chunk = await anext(body, None)
+            except (*_FOREIGN_ERRORS, RuntimeError) as exc:
+                failure = self._cut_off(exc)
+                break
+            if chunk is None:
+                return
+            yield chunk
+        raise failure  # not chained: it may hold what the service said
+
+    async def read(self, response: httpx.Response, limit: int) -> bytes:
+        """The body, or its first `limit` bytes. Raises as `chunks` does."""
+        body = bytearray()
+        async with aclosing(self.chunks(response)) as chunks:
+            async for chunk in chunks:
+                body += chunk
+                if len(body) >= limit:
+                    break
+        return bytes(body[:limit])
 
     def error(self, kind: type[BackendError], words: str) -> BackendError:
         """An error of that kind, in words for the operator, which may quote the service.
@@ -119,7 +145,7 @@ class Service:
         request = http.build_request("POST", url, content=body, headers={**_HEADERS, **headers})
         try:
             return await http.send(request, stream=True)
-        except FOREIGN_ERRORS as exc:
+        except _FOREIGN_ERRORS as exc:
             failure = self._unanswered(exc)
         raise failure  # not chained: aiohttp's errors hold the headers we sent
 
@@ -152,17 +178,6 @@ _HEADERS = {
 def _certificates() -> ssl.SSLContext:
     """The authorities that are trusted. To read them takes some ten milliseconds: once for all services."""
     return httpx.create_ssl_context()
-
-
-async def read(response: httpx.Response, limit: int) -> bytes:
-    """The body, or its first `limit` bytes."""
-    body = bytearray()
-    async with aclosing(response.aiter_bytes()) as chunks:  # type: ignore[type-var]
-        async for chunk in chunks:
-            body += chunk
-            if len(body) >= limit:
-                break
-    return bytes(body[:limit])
 
 
 def _cause(exc: Exception) -> BaseException:

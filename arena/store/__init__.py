@@ -4,6 +4,6 @@
 """
 
 from arena.store.database import Database
-from arena.store.store import Store, open_store
+from arena.store.store import Partial, Store, open_store
 
-__all__ = ["Database", "Store", "open_store"]
+__all__ = ["Database", "Partial", "Store", "open_store"]

@@ -6,10 +6,12 @@ get the same two doors without the pragmas.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, closing
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from alembic import command
 from alembic.config import Config as AlembicConfig
@@ -24,6 +26,9 @@ from arena.errors import StoreError
 
 BUSY_SECONDS = 10.0
 READERS = 4
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 
 class Database:
@@ -58,8 +63,31 @@ class Database:
             raise StoreError(f"{self._name}: the database could not be read: {_reason(exc)}") from exc
 
     async def close(self) -> None:
-        await self._reader.dispose()
-        await self._writer.dispose()
+        """Close all connections, after the write that is under way."""
+        async with self._turn:
+            await self._reader.dispose()
+            await self._writer.dispose()
+
+
+def whole(
+    write: Callable[Parameters, Coroutine[Any, Any, Result]],
+) -> Callable[Parameters, Coroutine[Any, Any, Result]]:
+    """Let a write go on to its end when whoever waits for it is cancelled.
+
+    A transaction broken off between two statements would hold SQLite's lock until its connection is given up, and
+    the checkpoint that follows a cancelled one would wait for it in vain.
+    """
+
+    @wraps(write)
+    async def finish(*args: Parameters.args, **named: Parameters.kwargs) -> Result:
+        task = asyncio.create_task(write(*args, **named))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.gather(task, return_exceptions=True)
+            raise
+
+    return finish
 
 
 async def open_database(url: str, migrations: Path) -> Database:
@@ -85,10 +113,12 @@ async def open_database(url: str, migrations: Path) -> Database:
         _prepare_sqlite(reader.sync_engine, query_only=True)
     database = Database(str(shown), writer, reader)
     try:
+        if is_sqlite:
+            await asyncio.to_thread(_look_at_sqlite, writer.sync_engine)
         async with writer.connect() as connection:
             await connection.run_sync(_migrate, migrations, str(shown))
             await connection.commit()
-    except (SQLAlchemyError, OSError) as exc:
+    except (SQLAlchemyError, sqlite3.Error, OSError) as exc:
         await database.close()
         raise StoreError(f"{shown}: the database cannot be opened: {_reason(exc)}") from exc
     except StoreError:
@@ -97,8 +127,15 @@ async def open_database(url: str, migrations: Path) -> Database:
     return database
 
 
+def _look_at_sqlite(engine: Engine) -> None:
+    """Raises `sqlite3.Error` for what is no database. The driver would leave a thread behind where it fails."""
+    arguments, options = engine.dialect.create_connect_args(engine.url)
+    with closing(sqlite3.connect(arguments[0], **options)) as connection:
+        connection.execute("PRAGMA schema_version")
+
+
 def _prepare_sqlite(engine: Engine, *, query_only: bool) -> None:
-    """The pragmas of every new connection, and BEGIN IMMEDIATE instead of the driver's BEGIN for those that write."""
+    """The pragmas of every new connection; BEGIN IMMEDIATE in place of the driver's BEGIN for those that write."""
 
     @event.listens_for(engine, "connect")
     def connect(connection: Any, record: object) -> None:

@@ -4,7 +4,8 @@ The rules of a battle are asked (`arena.conversation`) inside the transaction th
 cannot both be right.
 """
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +19,7 @@ from arena import tables
 from arena.conversation import SIDES, Answer, Choice, Conversation, Pair, Side, Turn, Vote
 from arena.errors import NotFound
 from arena.store.batch import Batch, Row
-from arena.store.database import Database, open_database
+from arena.store.database import Database, open_database, whole
 from arena.store.votes import VoteRecord, count, vote_records
 
 MIGRATIONS = ("migrations", "../migrations")
@@ -58,6 +59,7 @@ class Store:
         await self._finished.close()
         await self._database.close()
 
+    @whole
     async def open_conversation(self, voter_id: str, prompt: str, pair: Pair | None) -> Conversation:
         """A new battle with its first turn; with a pair, both answers are being written."""
         now = datetime.now(UTC)
@@ -73,6 +75,7 @@ class Store:
             turn = await _insert_turn(db, key, 1, prompt, pair, now)
         return Conversation(key, voter_id, now, pair, (turn,))
 
+    @whole
     async def set_pair(self, conversation: Conversation, pair: Pair) -> Conversation:
         """The pair of a conversation that was opened without one; both answers are being written from now on."""
         table = tables.Conversation
@@ -87,6 +90,7 @@ class Store:
         async with self._database.read() as db:
             return await _load(db, key, voter_id)
 
+    @whole
     async def open_turn(self, key: str, voter_id: str | None, prompt: str, turns_allowed: int) -> Conversation:
         """A follow-up prompt, with both answers being written. Raises `NotFound`, `Conflict`."""
         async with self._database.write() as db:
@@ -96,6 +100,7 @@ class Store:
             turn = await _insert_turn(db, key, number, prompt, conversation.pair, datetime.now(UTC))
         return replace(conversation, turns=(*conversation.turns, turn))
 
+    @whole
     async def regenerate(self, key: str, voter_id: str | None, side: Side | None) -> Conversation:
         """The next version of the last answers, on one side or both. Raises `NotFound`, `Conflict`."""
         async with self._database.write() as db:
@@ -103,17 +108,24 @@ class Store:
             sides = conversation.sides_to_regenerate(side)
             return await _write_again(db, conversation, sides)
 
+    @whole
     async def revive(self, conversation: Conversation) -> Conversation:
         """The next version of the answers that a stop of the server had cut off."""
         async with self._database.write() as db:
             conversation = await _load(db, conversation.id, conversation.voter_id)
             return await _write_again(db, conversation, conversation.last.sides_in("interrupted"))
 
-    async def cast_vote(self, key: str, voter_id: str | None, choice: Choice) -> Conversation:
-        """The vote, on disk when this returns; the same vote again is a no-op. Raises `NotFound`, `Conflict`."""
+    @whole
+    async def cast_vote(
+        self, key: str, voter_id: str | None, choice: Choice, seen: str | None = None
+    ) -> Conversation:
+        """The vote, on disk when this returns; the same vote again is a no-op. Raises `NotFound`, `Conflict`.
+
+        `seen` is the `edition` of the conversation that was voted on, where the visitor's page knew it.
+        """
         async with self._database.write() as db:
             conversation = await _load(db, key, voter_id)
-            conversation.check_vote(choice)
+            conversation.check_vote(choice, seen)
             if conversation.vote is not None:
                 return conversation
             vote = Vote(choice, conversation.last.number, datetime.now(UTC))
@@ -128,6 +140,7 @@ class Store:
             )
         return replace(conversation, vote=vote)
 
+    @whole
     async def save_partials(self, partials: Iterable[Partial]) -> None:
         """The text so far of answers in flight, all in one transaction; a finished answer is left alone."""
         rows = [
@@ -150,10 +163,12 @@ class Store:
         where = {"key": key, "turn_": turn, "side_": answer.side, "version_": answer.version}
         await self._finished.add(where | {column: getattr(answer, column) for column in _ANSWER_COLUMNS})
 
+    @whole
     async def _finish_answers(self, rows: list[Row]) -> None:
         async with self._database.write() as db:
             await db.execute(_THIS_ANSWER, rows)
 
+    @whole
     async def interrupt_all(self) -> int:
         """After a start: answers nobody is writing any more become `interrupted`. Returns how many."""
         table = tables.Answer
@@ -165,10 +180,10 @@ class Store:
         async with self._database.read() as db:
             return await count(db, since)
 
-    async def votes(self, since: datetime | None = None) -> AsyncIterator[VoteRecord]:
+    async def votes(self, since: datetime | None = None) -> AsyncGenerator[VoteRecord, None]:
         """Every vote with its battle, oldest first, in bounded memory."""
-        async with self._database.read() as db:
-            async for record in vote_records(db, since):
+        async with self._database.read() as db, aclosing(vote_records(db, since)) as records:
+            async for record in records:
                 yield record
 
 

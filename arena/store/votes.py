@@ -1,6 +1,6 @@
 """Votes on their way out: each with its whole battle, a page of rows at a time."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -56,7 +56,7 @@ class VoteRecord:
     turns: tuple[TurnRecord, ...]
 
 
-async def vote_records(db: AsyncConnection, since: datetime | None) -> AsyncIterator[VoteRecord]:
+async def vote_records(db: AsyncConnection, since: datetime | None) -> AsyncGenerator[VoteRecord, None]:
     """Votes cast at or after `since`, oldest first. Reads by key, a page at a time, so memory stays bounded."""
     after: tuple[datetime, str] | None = None
     while True:
@@ -100,7 +100,6 @@ async def _turns(db: AsyncConnection, keys: list[str]) -> dict[str, tuple[TurnRe
             Turn.number,
             Turn.prompt,
             Answer.side,
-            Answer.version,
             Answer.text,
             Answer.reasoning,
             Answer.state,
@@ -110,6 +109,7 @@ async def _turns(db: AsyncConnection, keys: list[str]) -> dict[str, tuple[TurnRe
             Answer.first_token_ms,
             Answer.duration_ms,
             Answer.finish_reason,
+            Answer.version,
         )
         .join(Answer, and_(Answer.conversation_id == Turn.conversation_id, Answer.turn == Turn.number))
         .where(Turn.conversation_id.in_(keys))

@@ -36,6 +36,11 @@ class AnswerView:
     def is_being_written(self) -> bool:
         return self.state in ("waiting", "streaming")
 
+    @property
+    def is_missing(self) -> bool:
+        """Whether this side has to be written again before a vote."""
+        return self.state in ("failed", "interrupted") or (self.state == "stopped" and self.is_empty)
+
 
 @dataclass(frozen=True, slots=True)
 class TurnView:
@@ -57,6 +62,7 @@ class BattleView:
     faces: dict[Side, Face] | None
     choice: Choice | None
     cursor: str
+    edition: str
     loading: str
     turns_left: int
 
@@ -83,6 +89,7 @@ def view(conversation: Conversation, live: LiveTurn | None, config: Config, rout
         faces=faces(conversation, config),
         choice=conversation.vote.choice if conversation.vote else None,
         cursor=cursor,
+        edition=conversation.edition,
         loading=loading(router),
         turns_left=config.limits.turns - len(conversation.turns),
     )
@@ -138,6 +145,8 @@ def _words(answer: Answer) -> str:
         return "You stopped this answer." if answer.text else "You stopped this side before it said anything."
     if answer.state == "interrupted":
         return "This answer was cut off by a restart of the server."
+    if answer.state == "done" and not answer.text:
+        return "This side answered with nothing at all."
     if answer.finish_reason == "length":
         return "This answer reached its length limit."
     return ""

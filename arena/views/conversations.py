@@ -1,6 +1,7 @@
 """A visitor's conversations: start one, look at it, go on with it, vote.
 
-Every view follows one line: who asks, what the form says, ask the core, redirect. The core refuses what is not theirs.
+Every view follows one line: who asks, what the form says, ask the core, redirect. The core refuses what is not
+theirs.
 """
 
 from http import HTTPStatus
@@ -59,11 +60,14 @@ async def regenerate(request: Request) -> Response:
 
 
 async def vote(request: Request) -> Response:
-    """POST .../vote: the visitor's `choice`. On disk before the reply; then the names are shown."""
+    """POST .../vote: the visitor's `choice`. On disk before the reply; then the names are shown.
+
+    A page says with `seen` which answers it showed; a vote about answers that have been replaced since is refused.
+    """
     arena, key = context(request), _key(request)
     form = await read_form(request, arena.config.limits.body_bytes)
     choice = parse_choice(form.get("choice", ""))
-    await arena.store.cast_vote(key, arena.visitors.known(request), choice)
+    await arena.store.cast_vote(key, arena.visitors.known(request), choice, form.get("seen"))
     return _see(key)
 
 
@@ -87,11 +91,12 @@ async def own(request: Request) -> tuple[Conversation, LiveTurn | None]:
 
 
 async def _prompt(request: Request, arena: Context) -> str:
-    """The prompt that was typed; should it be refused or fail later on, the error page gives it back."""
+    """The prompt that was typed. Raises `BadRequest`, `TooLarge`, `Unprocessable`."""
     limits = arena.config.limits
     form = await read_form(request, limits.body_bytes)
-    prompt = request.state.draft = check_prompt(form.get("prompt", ""), limits.prompt_characters)
-    return prompt
+    prompt = form.get("prompt", "")
+    request.state.draft = prompt.replace("\0", "")  # what goes wrong from here on gives it back
+    return check_prompt(prompt, limits.prompt_characters)
 
 
 def _key(request: Request) -> str:

@@ -8,12 +8,13 @@ Formats: the HTML standard's "Server-sent events", and the hx-sse extension of h
 import re
 from collections.abc import AsyncIterator
 
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from arena.conversation import SIDES, Conversation
+from arena.conversation import Conversation, Side
 from arena.live import Cursor, Frame, LiveTurn, SideCursor, SideFrame
-from arena.views.battle import AnswerView, answer_view, encode_cursor, loading, view
+from arena.views.battle import answer_view, encode_cursor, loading, view
 from arena.views.context import Context, context
 from arena.views.conversations import own
 
@@ -30,48 +31,54 @@ async def events(request: Request) -> Response:
     arena = context(request)
     conversation, live = await own(request)
     seen = request.headers.get("last-event-id") or request.query_params.get("after", "")
-    cursor = decode_cursor(seen, conversation.last.number)
-    stream = _watch(arena, live, cursor) if live else _settled(arena, conversation)
+    if live is None or is_of_another_turn(seen, conversation.last.number):
+        stream = _anew(arena, conversation, live)
+    else:
+        stream = _watch(arena, live, decode_cursor(seen))
     return StreamingResponse(stream, media_type="text/event-stream", headers=HEADERS)
 
 
-def decode_cursor(text: str, turn: int) -> Cursor:
-    """The cursor in an address or event id; an unreadable one, or one of another turn, is that of a newcomer."""
-    number, *sides = text.split("~")
+def is_of_another_turn(seen: str, number: int) -> bool:
+    """Whether the page that says this was rendered in another turn, so that it lacks more than answers."""
+    said = seen.partition("~")[0]
+    return said.isdecimal() and said != str(number)
+
+
+def decode_cursor(text: str) -> Cursor:
+    """The cursor in an address or event id; an unreadable one is that of a newcomer."""
     cursor: Cursor = {}
-    if number != str(turn):
-        return cursor
-    for part in sides:
+    for part in text.split("~"):
         if found := _SIDE.fullmatch(part):
             version, blocks, opened, rest = (int(value[:9]) for value in found.groups()[1:])
             cursor["a" if found[1] == "a" else "b"] = SideCursor(version, blocks, opened, rest)
     return cursor
 
 
+async def _anew(arena: Context, conversation: Conversation, live: LiveTurn | None) -> AsyncIterator[str]:
+    """For a page the battle has left behind: all of it as it is now, with a stream of its own if one is due."""
+    battle = view(conversation, live, arena.config, arena.router)
+    yield message(partial("#battle", "outerHTML", arena.pages.render("_battle.html", battle=battle)))
+    if not battle.is_open:
+        yield DONE
+
+
 async def _watch(arena: Context, live: LiveTurn, cursor: Cursor) -> AsyncIterator[str]:
     yield RETRY
-    number = live.conversation.last.number
+    number = live.number
     flush_seconds = arena.config.live.flush_ms / 1000
-    async for frame in live.watch(cursor, flush_seconds, arena.live.heartbeat_seconds):
+    awaits_the_draw = not cursor
+    async for frame in live.watch(cursor, flush_seconds, arena.config.live.heartbeat_seconds):
+        if awaits_the_draw and live.is_drawn:
+            awaits_the_draw = False
+            yield message(_bar(arena, live.snapshot, live))
         if frame is not None:
-            yield message(_frame(arena, live, number, frame), encode_cursor(number, frame.cursor))
+            yield message(_frame(arena, live, frame), encode_cursor(number, frame.cursor))
         elif live.is_drawn:
             yield HEARTBEAT
         else:
             yield message(partial("#loading", "innerHTML", loading(arena.router)))
     if live.is_settled:
         yield message(_bar(arena, live.snapshot, live), encode_cursor(number, live.cursor))
-        yield DONE
-
-
-async def _settled(arena: Context, conversation: Conversation) -> AsyncIterator[str]:
-    """For a watcher who comes back after the end: everything as it is kept."""
-    if conversation.pair is None or not conversation.last.is_streaming:
-        number = conversation.last.number
-        cards = (
-            _card(arena, number, answer_view(side, conversation.last.answers.get(side), None)) for side in SIDES
-        )
-        yield message("".join(cards) + _bar(arena, conversation, None))
         yield DONE
 
 
@@ -86,32 +93,30 @@ def partial(target: str, swap: str, html: str) -> str:
     return f'<hx-partial hx-target="{target}" hx-swap="{swap}">{html}</hx-partial>'
 
 
-def _frame(arena: Context, live: LiveTurn, number: int, frame: Frame) -> str:
-    return "".join(_side(arena, live, number, side) for side in frame.sides)
+def _frame(arena: Context, live: LiveTurn, frame: Frame) -> str:
+    return "".join(_side(arena, live, side) for side in frame.sides)
 
 
-def _side(arena: Context, live: LiveTurn, number: int, frame: SideFrame) -> str:
-    """What one watcher lacks of one side: the card whole, or its new blocks and its open one."""
+def _side(arena: Context, live: LiveTurn, frame: SideFrame) -> str:
+    """What one watcher lacks of one side: its card whole, or its new blocks, its open one, and its end."""
+    place = f"t{live.number}{frame.side}"
     if frame.is_whole:
-        return _card(arena, number, answer_view(frame.side, None, live))
-    place = f"#t{number}{frame.side}"
-    html = partial(f"{place}-blocks", "beforeend", "".join(frame.blocks)) if frame.blocks else ""
+        return partial(f"#{place}", "outerHTML", _card(arena, live, frame.side, "_answer.html"))
+    html = partial(f"#{place}-blocks", "beforeend", "".join(frame.blocks)) if frame.blocks else ""
     if frame.open_html is not None:
-        html += partial(f"{place}-open", "innerHTML", frame.open_html)
+        html += partial(f"#{place}-open", "innerHTML", frame.open_html)
     elif frame.rest:
-        html += partial(f"{place}-open .rest", "beforeend", frame.rest)
+        html += partial(f"#{place}-open .rest", "beforeend", frame.rest)
     if frame.is_ended:
-        answer = answer_view(frame.side, None, live)
-        html += partial(
-            f"{place}-foot", "outerHTML", arena.pages.render("_foot.html", number=number, answer=answer)
-        )
+        html += partial(f"#{place}-foot", "outerHTML", _card(arena, live, frame.side, "_foot.html"))
     return html
 
 
-def _card(arena: Context, number: int, answer: AnswerView) -> str:
-    """A side as a whole: the partial the page itself is made of, without a face: streams end before the vote."""
-    card = arena.pages.render("_answer.html", number=number, answer=answer, face=None)
-    return partial(f"#t{number}{answer.side}", "outerHTML", card)
+def _card(arena: Context, live: LiveTurn, side: Side, template: str) -> Markup:
+    """A side's card, or its foot: a partial of the page itself. It has no face: a stream ends before the vote."""
+    answer = answer_view(side, None, live)
+    path = f"/conversations/{live.conversation.id}"
+    return arena.pages.render(template, number=live.number, answer=answer, path=path, face=None)
 
 
 def _bar(arena: Context, conversation: Conversation, live: LiveTurn | None) -> str:

@@ -46,14 +46,12 @@ def _lines(value: str) -> str:
 def check_prompt(prompt: str, max_characters: int) -> str:
     """The prompt, as it is. Raises `Unprocessable` for one that is empty, too long or holds a NUL."""
     if not prompt.strip():
-        raise Unprocessable("The prompt is empty. Write something for the two models to answer.", draft=prompt)
+        raise Unprocessable("The prompt is empty. Write something for the two models to answer.")
     if len(prompt) > max_characters:
         raise Unprocessable(
             f"The prompt has {len(prompt):,} characters; the limit is {max_characters:,}. "
             "Nothing was sent: shorten it below and send it again.",
-            draft=prompt,
         )
     if "\0" in prompt:
-        draft = prompt.replace("\0", "")
-        raise Unprocessable("The prompt holds a NUL character, which no model can read.", draft=draft)
+        raise Unprocessable("The prompt holds a NUL character, which no model can read.")
     return prompt

@@ -23,7 +23,7 @@ WORDS = {
 async def refusal(request: Request, exc: Exception) -> Response:
     """A request that was not carried out, in words written for the visitor."""
     assert isinstance(exc, Refusal)
-    return page(request, exc.status, exc.words, draft=exc.draft)
+    return page(request, exc.status, exc.words)
 
 
 async def http_error(request: Request, exc: Exception) -> Response:
@@ -50,7 +50,7 @@ async def unexpected(request: Request, exc: Exception) -> Response:
     return response
 
 
-def page(request: Request, status: HTTPStatus, words: str, *, draft: str = "", key: str = "") -> Response:
+def page(request: Request, status: HTTPStatus, words: str, *, key: str = "") -> Response:
     """An error page. It leads back to where the visitor was, and gives back what was typed."""
     path = request.url.path
     battle = "/".join(path.split("/")[:3]) if path.startswith("/conversations/") else ""
@@ -59,7 +59,7 @@ def page(request: Request, status: HTTPStatus, words: str, *, draft: str = "", k
         status,
         heading=f"{status.value} {status.phrase}",
         words=words,
-        draft=draft or getattr(request.state, "draft", ""),
+        draft=getattr(request.state, "draft", ""),
         action=path,
         back="" if status is HTTPStatus.NOT_FOUND else battle,
         key=key,

@@ -16,6 +16,7 @@ async def start(request: Request) -> Response:
         statuses=arena.router.statuses(),
         in_the_draw=sum(weight > 0 for weight in weights.values()),
         can_draw=arena.router.can_draw,
+        will_draw=arena.router.will_draw,
         is_loading=arena.router.is_loading,
         draft="",
     )

@@ -24,17 +24,17 @@ def upgrade() -> None:
         sa.Column("mode", sa.Text(), nullable=False),
         sa.Column("model_a", sa.Text(), nullable=True),
         sa.Column("model_b", sa.Text(), nullable=True),
-        sa.Column("pair_probability", sa.Float(), nullable=True),
+        sa.Column("pair_probability", sa.Double(), nullable=True),
         sa.Column("created_at", sa.DateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_conversations"),
         sa.ForeignKeyConstraint(["voter_id"], ["voters.id"], name="fk_conversations_voter_id"),
-        sa.CheckConstraint("mode IN ('battle', 'side_by_side', 'direct')", name="ck_conversations_mode"),
-        sa.CheckConstraint("model_a != model_b", name="ck_conversations_no_model_against_itself"),
+        sa.CheckConstraint("mode IN ('battle', 'side_by_side', 'direct')", name=op.f("ck_conversations_mode")),
+        sa.CheckConstraint("model_a != model_b", name=op.f("ck_conversations_no_model_against_itself")),
         sa.CheckConstraint(
-            "(model_a IS NULL) = (pair_probability IS NULL)", name="ck_conversations_drawn_whole"
+            "(model_a IS NULL) = (pair_probability IS NULL)", name=op.f("ck_conversations_drawn_whole")
         ),
         sa.CheckConstraint(
-            "pair_probability > 0 AND pair_probability <= 1", name="ck_conversations_probability"
+            "pair_probability > 0 AND pair_probability <= 1", name=op.f("ck_conversations_probability")
         ),
     )
     op.create_index("ix_conversations_voter_id", "conversations", ["voter_id", "created_at"])
@@ -46,8 +46,8 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(), nullable=False),
         sa.PrimaryKeyConstraint("conversation_id", "number", name="pk_turns"),
         sa.ForeignKeyConstraint(["conversation_id"], ["conversations.id"], name="fk_turns_conversation_id"),
-        sa.CheckConstraint("number >= 1", name="ck_turns_number"),
-        sa.CheckConstraint("length(prompt) > 0", name="ck_turns_prompt"),
+        sa.CheckConstraint("number >= 1", name=op.f("ck_turns_number")),
+        sa.CheckConstraint("length(prompt) > 0", name=op.f("ck_turns_prompt")),
     )
     op.create_table(
         "answers",
@@ -63,8 +63,8 @@ def upgrade() -> None:
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("prompt_tokens", sa.Integer(), nullable=True),
         sa.Column("completion_tokens", sa.Integer(), nullable=True),
-        sa.Column("first_token_ms", sa.Float(), nullable=True),
-        sa.Column("duration_ms", sa.Float(), nullable=True),
+        sa.Column("first_token_ms", sa.Double(), nullable=True),
+        sa.Column("duration_ms", sa.Double(), nullable=True),
         sa.Column("finish_reason", sa.Text(), nullable=True),
         sa.Column("request_id", sa.Text(), nullable=True),
         sa.Column("created_at", sa.DateTime(), nullable=False),
@@ -74,16 +74,14 @@ def upgrade() -> None:
             ["turns.conversation_id", "turns.number"],
             name="fk_answers_conversation_id",
         ),
-        sa.CheckConstraint("side IN ('a', 'b')", name="ck_answers_side"),
-        sa.CheckConstraint("version >= 1", name="ck_answers_version"),
+        sa.CheckConstraint("side IN ('a', 'b')", name=op.f("ck_answers_side")),
+        sa.CheckConstraint("version >= 1", name=op.f("ck_answers_version")),
         sa.CheckConstraint(
-            "state IN ('streaming', 'done', 'stopped', 'failed', 'interrupted')", name="ck_answers_state"
+            "state IN ('streaming', 'done', 'stopped', 'failed', 'interrupted')", name=op.f("ck_answers_state")
         ),
-        sa.CheckConstraint("(state = 'failed') = (error IS NOT NULL)", name="ck_answers_error"),
+        sa.CheckConstraint("(state = 'failed') = (error IS NOT NULL)", name=op.f("ck_answers_error")),
     )
-    op.create_index(
-        "ix_answers_streaming", "answers", ["state"], sqlite_where=sa.text("state = 'streaming'")
-    )
+    op.create_index("ix_answers_streaming", "answers", ["state"], sqlite_where=sa.text("state = 'streaming'"))
     op.create_table(
         "votes",
         sa.Column("conversation_id", sa.Text(), nullable=False),
@@ -99,6 +97,6 @@ def upgrade() -> None:
             ["turns.conversation_id", "turns.number"],
             name="fk_votes_conversation_id_turn",
         ),
-        sa.CheckConstraint("choice IN ('a', 'b', 'tie', 'both_bad')", name="ck_votes_choice"),
+        sa.CheckConstraint("choice IN ('a', 'b', 'tie', 'both_bad')", name=op.f("ck_votes_choice")),
     )
     op.create_index("ix_votes_created_at", "votes", ["created_at"])

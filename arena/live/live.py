@@ -1,0 +1,225 @@
+"""All turns in flight: started, stopped, taken up again, written to their end and kept, whoever watches."""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+from arena.backend import Message
+from arena.config import Config
+from arena.conversation import Answer, Conversation, Side
+from arena.errors import BackendError, StoreError, Unavailable
+from arena.live.side import LiveSide
+from arena.live.turn import LiveTurn
+from arena.router import Router
+from arena.store import Partial, Store
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Live:
+    """All turns in flight."""
+
+    config: Config
+    store: Store
+    router: Router
+    _turns: dict[str, LiveTurn] = field(default_factory=dict)
+    _saver: asyncio.Task[None] | None = None
+    _is_closing: bool = False
+
+    async def start(self) -> None:
+        """Answers cut off by the last stop become `interrupted`; from now on texts in flight are saved."""
+        if count := await self.store.interrupt_all():
+            log.warning("%d answers were cut off by the last stop; they are written again on return", count)
+        self._saver = asyncio.create_task(self._save_regularly())
+
+    async def close(self) -> None:
+        """Stop all sides, keep what they have. They are `interrupted` after the next start."""
+        self.dismiss()
+        tasks = [turn.task for turn in self._turns.values() if turn.task]
+        for task in (*tasks, *([self._saver] if self._saver else [])):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._save()
+
+    def dismiss(self) -> None:
+        """Send every watcher away and take nothing new: the server is stopping."""
+        self._is_closing = True
+        for turn in self._turns.values():
+            turn.dismiss()
+
+    def turn(self, key: str) -> LiveTurn | None:
+        """The turn in flight of that conversation, if there is one."""
+        return self._turns.get(key)
+
+    # What a visitor does
+
+    async def open(self, voter_id: str, prompt: str) -> Conversation:
+        """Start a battle. The row exists before anything runs. Raises `Unavailable` where none can be drawn."""
+        pair = self.router.draw()
+        conversation = await self.store.open_conversation(voter_id, prompt, pair)
+        self._launch(conversation)
+        return conversation
+
+    async def follow_up(self, key: str, voter_id: str | None, prompt: str) -> None:
+        """The next prompt of a battle. Raises `NotFound`, `Conflict`."""
+        self._launch(await self.store.open_turn(key, voter_id, prompt, self.config.limits.turns))
+
+    async def regenerate(self, key: str, voter_id: str | None, side: Side | None) -> None:
+        """Answer the last prompt again, on one side or both. Raises `NotFound`, `Conflict`."""
+        self._launch(await self.store.regenerate(key, voter_id, side))
+
+    async def stop(self, key: str) -> None:
+        """End the sides being written and keep their text; returns when it is kept. A no-op where none is."""
+        turn = self._turns.get(key)
+        if turn is None or turn.task is None or not turn.is_drawn:
+            return
+        for side in turn.sides.values():
+            side.is_stopping = True
+            if side.generation:
+                side.generation.cancel()
+        await asyncio.wait([turn.task])
+
+    async def revive(self, conversation: Conversation) -> LiveTurn | None:
+        """Go on with a battle that a stop of the server had cut off. The turn in flight, if there is one."""
+        is_cut_off = not conversation.last.answers or bool(conversation.last.sides_in("interrupted"))
+        if conversation.pair is None and not self.router.will_draw:
+            return None
+        if conversation.vote is None and is_cut_off and conversation.id not in self._turns:
+            if conversation.pair is not None:
+                conversation = await self.store.revive(conversation)
+            self._launch(conversation)
+        return self._turns.get(conversation.id)
+
+    # What the server does about it
+
+    def _launch(self, conversation: Conversation) -> None:
+        """Start writing the `streaming` sides of the last turn, except those that are being written already."""
+        if self._is_closing:
+            return
+        turn = self._turns.get(conversation.id)
+        if turn is not None and turn.number == conversation.last.number:
+            if conversation.pair is not None:
+                self._begin(turn, conversation)
+            return
+        turn = self._turns[conversation.id] = LiveTurn(conversation)
+        turn.task = asyncio.create_task(self._play(turn))
+
+    def _begin(self, turn: LiveTurn, conversation: Conversation) -> None:
+        for side in turn.begin(conversation):
+            side.writing = asyncio.create_task(self._write(turn, side))
+        turn.changed(at_once=True)
+
+    async def _play(self, turn: LiveTurn) -> None:
+        """One turn from its draw to its last answer, whoever watches."""
+        try:
+            conversation = turn.conversation
+            if conversation.pair is None:
+                conversation = await self.store.set_pair(conversation, await self.router.wait_to_draw())
+            self._begin(turn, conversation)
+            while writing := [s.writing for s in turn.sides.values() if s.writing and not s.writing.done()]:
+                await asyncio.wait(writing)
+        except (Unavailable, StoreError) as exc:
+            log.warning("battle %s could not be started: %s", turn.conversation.id, exc)
+        except asyncio.CancelledError:
+            await _cancel([side.writing for side in turn.sides.values()])
+            raise
+        if self._turns.get(turn.conversation.id) is turn:
+            del self._turns[turn.conversation.id]
+        turn.settle()
+
+    async def _write(self, turn: LiveTurn, side: LiveSide) -> None:
+        """One side from its prompt to its end, which is on disk before anyone sees it."""
+        side.generation = asyncio.create_task(self._generate(turn, side))
+        if side.is_stopping:
+            side.generation.cancel()
+        try:
+            await asyncio.wait([side.generation])
+            answer = side.end("stopped") if side.generation.cancelled() else side.generation.result()
+            await self._keep(turn, answer)
+        except asyncio.CancelledError:
+            await _cancel([side.generation])
+            raise
+        except Exception:
+            log.exception("side %s of %s could not be kept", side.answer.side, turn.conversation.id)
+            side.end("failed", BackendError.kind)
+        side.announce()
+        turn.changed(at_once=True)
+
+    async def _keep(self, turn: LiveTurn, answer: Answer) -> None:
+        """Put an answer on disk, however often that takes."""
+        while True:
+            try:
+                await self.store.finish_answer(turn.conversation.id, turn.number, answer)
+            except StoreError as exc:
+                log.error("side %s of %s could not be kept yet: %s", answer.side, turn.conversation.id, exc)
+            else:
+                return
+            await asyncio.sleep(self.config.live.checkpoint_seconds)
+
+    async def _generate(self, turn: LiveTurn, side: LiveSide) -> Answer:
+        """One side's answer, however it ended. Only the stop of the server passes through."""
+        chat = chat_for(turn.conversation, side.answer.side)
+        try:
+            async with aclosing(self.router.stream(side.answer.model, chat)) as events:
+                async for event in events:
+                    had_begun = side.has_begun
+                    side.take(event)
+                    turn.changed(at_once=not had_begun and side.has_begun)
+        except BackendError as exc:
+            log.warning("side %s of %s failed: %s", side.answer.side, turn.conversation.id, exc)
+            return side.end("failed", exc.kind)
+        except asyncio.CancelledError:
+            if not side.is_stopping:
+                raise
+            return side.end("stopped")
+        except Exception:
+            log.exception("side %s of %s failed unexpectedly", side.answer.side, turn.conversation.id)
+            return side.end("failed", BackendError.kind)
+        return side.end("done")
+
+    async def _save_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(self.config.live.checkpoint_seconds)
+            await self._save()
+
+    async def _save(self) -> None:
+        """Save the texts in flight that have grown since they were last saved."""
+        grown = list(_grown(self._turns.values()))
+        try:
+            await self.store.save_partials([partial for _, partial in grown])
+        except StoreError as exc:
+            log.error("texts in flight could not be saved yet: %s", exc)
+            return
+        for live, partial in grown:
+            live.saved = len(partial.text) + len(partial.reasoning)
+
+
+async def _cancel(tasks: Iterable[asyncio.Task[Any] | None]) -> None:
+    """Cancel what still runs, and wait until it has let go."""
+    running = [task for task in tasks if task is not None]
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+
+
+def _grown(turns: Iterable[LiveTurn]) -> Iterable[tuple[LiveSide, Partial]]:
+    """The sides that have more text than was saved."""
+    for turn in turns:
+        for live in turn.sides.values():
+            text, reasoning = live.rendering.text, "".join(live.reasoning)
+            if live.is_ended or live.saved == len(text) + len(reasoning):
+                continue
+            key, number = turn.conversation.id, turn.number
+            yield live, Partial(key, number, live.answer.side, live.answer.version, text, reasoning)
+
+
+def chat_for(conversation: Conversation, side: Side) -> tuple[Message, ...]:
+    """The chat as this side knows it: every prompt, and its own answers to the earlier ones."""
+    chat: list[Message] = []
+    for turn in conversation.turns[:-1]:
+        chat += [Message("user", turn.prompt), Message("assistant", turn.answers[side].text)]
+    return (*chat, Message("user", conversation.last.prompt))

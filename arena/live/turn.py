@@ -1,0 +1,135 @@
+"""A turn with its sides in flight, and those who look on. Knows neither models nor the store."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field, replace
+
+from arena.conversation import Conversation, Side
+from arena.live.side import Cursor, LiveSide, SideCursor, SideFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What a watcher lacks, and the cursor it has afterwards."""
+
+    sides: list[SideFrame]
+    cursor: Cursor
+
+
+@dataclass(eq=False)
+class _Watcher:
+    """Somebody who looks on: woken when something `changed`, and from its pause when it should `hurry`."""
+
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    hurry: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+async def _happens(event: asyncio.Event, seconds: float) -> bool:
+    """Whether the event happens within so many seconds."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False
+
+
+class LiveTurn:
+    """The last turn of a conversation while sides of it are being written, or its pair is still to be drawn."""
+
+    def __init__(self, conversation: Conversation) -> None:
+        self.conversation = conversation
+        self.sides: dict[Side, LiveSide] = {}
+        self.is_settled = False
+        self.is_dismissed = False
+        self.task: asyncio.Task[None] | None = None
+        self._watchers: set[_Watcher] = set()
+
+    def begin(self, conversation: Conversation) -> list[LiveSide]:
+        """The drawn conversation, whose `streaming` sides are to be written; returns those that are new."""
+        self.conversation = conversation
+        answers = conversation.last.answers
+        fresh = {
+            side: LiveSide(answers[side])
+            for side in conversation.last.sides_in("streaming")
+            if side not in self.sides or self.sides[side].answer.version != answers[side].version
+        }
+        self.sides |= fresh
+        return list(fresh.values())
+
+    @property
+    def number(self) -> int:
+        return self.conversation.last.number
+
+    @property
+    def is_drawn(self) -> bool:
+        return self.conversation.pair is not None
+
+    @property
+    def snapshot(self) -> Conversation:
+        """The conversation as it stands, with the answers in flight as far as they are."""
+        *earlier, last = self.conversation.turns
+        now = replace(last, answers=last.answers | {s: live.answer for s, live in self.sides.items()})
+        return replace(self.conversation, turns=(*earlier, now))
+
+    @property
+    def cursor(self) -> Cursor:
+        """Where a watcher is that has been given everything."""
+        return {side: live.position for side, live in self.sides.items()}
+
+    def settle(self) -> None:
+        """No side is being written any more."""
+        self.is_settled = True
+        self.changed()
+
+    def dismiss(self) -> None:
+        """Send the watchers away: they come back to another server."""
+        self.is_dismissed = True
+        self.changed()
+
+    def changed(self, *, at_once: bool = False) -> None:
+        """Wake the watchers; `at_once` where they should not wait for the next flush."""
+        for watcher in self._watchers:
+            watcher.changed.set()
+            if at_once:
+                watcher.hurry.set()
+
+    def frame(self, cursor: Cursor) -> Frame | None:
+        """What a watcher at `cursor` lacks, `None` where it is up to date."""
+        found: dict[Side, tuple[SideFrame, SideCursor]] = {}
+        for side, live in self.sides.items():
+            if step := live.frame(cursor.get(side, SideCursor())):
+                found[side] = step
+        if not found:
+            return None
+        return Frame([frame for frame, _ in found.values()], cursor | {s: now for s, (_, now) in found.items()})
+
+    async def watch(
+        self, cursor: Cursor, flush_seconds: float, heartbeat_seconds: float
+    ) -> AsyncGenerator[Frame | None, None]:
+        """What a watcher at `cursor` lacks, again and again until the turn is settled or watchers are dismissed.
+
+        At most one frame every `flush_seconds`, but the first words of a side at once; `None` where nothing has
+        happened for `heartbeat_seconds`.
+        """
+        watcher = _Watcher()
+        self._watchers.add(watcher)
+        try:
+            while not self.is_dismissed:
+                watcher.changed.clear()
+                if frame := self.frame(cursor):
+                    cursor = frame.cursor
+                    yield frame
+                    await self._pause(watcher, flush_seconds)
+                elif self.is_settled:
+                    return
+                elif not await _happens(watcher.changed, heartbeat_seconds if self.is_drawn else 1):
+                    yield None
+        finally:
+            self._watchers.discard(watcher)
+
+    async def _pause(self, watcher: _Watcher, seconds: float) -> None:
+        if all(live.has_begun for live in self.sides.values()):
+            await asyncio.sleep(seconds)
+            return
+        watcher.hurry.clear()
+        await _happens(watcher.hurry, seconds)

@@ -1,0 +1,12 @@
+"""Answer text -> safe HTML, whole or block by block as it grows. Knows nothing of HTTP, pages or conversations.
+
+    text ─▶ clean ─▶ mark_math ─▶ parser events ─▶ page ─▶ sanitiser ─▶ HTML
+
+What a model wrote is untrusted: raw HTML is shown as text, images become links, and the sanitiser lets through
+only what the page itself writes.
+"""
+
+from arena.markdown.page import MARKER
+from arena.markdown.rendering import Rendering, render
+
+__all__ = ["MARKER", "Rendering", "render"]

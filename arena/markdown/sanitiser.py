@@ -1,0 +1,52 @@
+"""The last line: lets through only the tags, attributes and classes that the pages of this package write."""
+
+from functools import cache
+
+import nh3
+
+from arena.markdown.code import COLOURED
+
+_MATHML = {
+    "math": {"display"},
+    "menclose": {"notation"},
+    "mfrac": {"linethickness"},
+    "mi": {"mathvariant"},
+    "mn": {"mathvariant"},
+    "mo": {
+        *("accent", "fence", "form", "largeop", "lspace", "mathvariant", "maxsize", "minsize", "movablelimits"),
+        *("rspace", "separator", "stretchy", "symmetric"),
+    },
+    "mover": {"accent"},
+    "mpadded": {"depth", "height", "lspace", "voffset", "width"},
+    "mspace": {"depth", "height", "linebreak", "width"},
+    "mstyle": {"displaystyle", "scriptlevel"},
+    "mtable": {"columnalign", "columnlines", "columnspacing", "displaystyle", "rowlines", "rowspacing"},
+    "mtd": {"columnalign"},
+    "mtext": {"mathvariant"},
+    "munder": {"accentunder"},
+}
+_BARE_MATHML = "mmultiscripts mphantom mprescripts mroot mrow msqrt msub msubsup msup mtr munderover none"
+_TAGS = """
+    a blockquote br code del div em h3 h4 h5 h6 hr input li ol p pre span strong table tbody td th thead tr ul
+"""
+
+
+@cache
+def cleaner() -> nh3.Cleaner:
+    return nh3.Cleaner(
+        tags={*_TAGS.split(), *_BARE_MATHML.split(), *_MATHML},
+        clean_content_tags=set(),
+        attributes={"a": {"href"}, "ol": {"start"}, "code": {"class"}, **_MATHML},
+        tag_attribute_values={
+            "div": {"tabindex": {"0"}, "role": {"region"}, "aria-label": {"Table"}},
+            "input": {"type": {"checkbox"}, "checked": {""}, "disabled": {""}},
+            "pre": {"tabindex": {"0"}},
+            "td": {"align": {"left", "center", "right"}},
+            "th": {"align": {"left", "center", "right"}},
+        },
+        set_tag_attribute_values={"a": {"target": "_blank"}},
+        allowed_classes={"div": {"table"}, "p": {"html"}, "span": {"rest", *COLOURED.values()}},
+        link_rel="nofollow noopener noreferrer",
+        url_schemes={"http", "https", "mailto"},
+        url_relative="deny",
+    )

@@ -52,6 +52,7 @@ def test_only_refusals_are_drawn_with_a_status() -> None:
 def test_a_refusal_keeps_its_words() -> None:
     refusal = errors.Unprocessable("It is too long.")
     assert (refusal.words, str(refusal)) == ("It is too long.", "It is too long.")
+    assert refusal.status == HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 def test_every_backend_error_has_a_kind_of_its_own() -> None:

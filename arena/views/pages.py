@@ -48,6 +48,7 @@ class Pages:
         self._templates = Environment(
             loader=FileSystemLoader(folder("templates")),
             autoescape=True,
+            auto_reload=False,
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,

@@ -14,7 +14,7 @@ from typing import Annotated, Any, get_args
 
 import msgspec
 
-from arena.errors import ConfigError
+from arena.errors import BACKEND_ERRORS, ConfigError
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -55,7 +55,7 @@ class Limits(Table, frozen=True):
 class Live(Table, frozen=True):
     """How often answers in flight are shown and saved."""
 
-    flush_ms: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 80
+    flush_ms: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
     checkpoint_seconds: Annotated[float, msgspec.Meta(gt=0, le=2)] = 1.0
     heartbeat_seconds: Seconds = 15.0
 
@@ -207,15 +207,31 @@ def _problems(config: Config, environ: Mapping[str, str]) -> Iterable[str]:
                     "Set model_id here, or model at the provider."
                 )
     for number, provider in enumerate(config.providers):
-        key = provider.api_key_env if isinstance(provider, OpenAI) else None
-        where = f'providers[{number}] ("{provider.name}").api_key_env'
-        if key is not None and not _VARIABLE.fullmatch(key):  # most likely the key itself: do not repeat it
-            yield (
-                f"{where}: is not the name of an environment variable (capitals, digits and _). "
-                "Put the key into the environment, and here the name under which it is there."
-            )
-        elif key and not environ.get(key):
-            yield f"{where}: the environment has no {key}. Set it before starting: export {key}=…"
+        where = f'providers[{number}] ("{provider.name}")'
+        if isinstance(provider, OpenAI):
+            yield from _key_problems(where, provider, environ)
+        else:
+            yield from _script_problems(where, provider)
+
+
+def _key_problems(where: str, provider: OpenAI, environ: Mapping[str, str]) -> Iterable[str]:
+    key = provider.api_key_env
+    if key is not None and not _VARIABLE.fullmatch(key):  # most likely the key itself: do not repeat it
+        yield (
+            f"{where}.api_key_env: is not the name of an environment variable (capitals, digits and _). "
+            "Put the key into the environment, and here the name under which it is there."
+        )
+    elif key and not environ.get(key):
+        yield f"{where}.api_key_env: the environment has no {key}. Set it before starting: export {key}=…"
+
+
+def _script_problems(where: str, script: Script) -> Iterable[str]:
+    kinds = sorted(error.kind for error in BACKEND_ERRORS)
+    if script.fail is not None and script.fail not in kinds:
+        yield (
+            f'{where}.fail: there is no failure "{script.fail}". Known are: {", ".join(kinds)}. '
+            "Name one of them, or remove it."
+        )
 
 
 def _repeated(table: str, names: Iterable[str]) -> Iterable[str]:

@@ -65,7 +65,10 @@ class Conversation(Base):
     __table_args__ = (
         CheckConstraint("mode IN ('battle', 'side_by_side', 'direct')", name="mode"),
         CheckConstraint("model_a != model_b", name="no_model_against_itself"),
-        CheckConstraint("(model_a IS NULL) = (pair_probability IS NULL)", name="drawn_whole"),
+        CheckConstraint(
+            "(model_a IS NULL) = (model_b IS NULL) AND (model_a IS NULL) = (pair_probability IS NULL)",
+            name="drawn_whole",
+        ),
         CheckConstraint("pair_probability > 0 AND pair_probability <= 1", name="probability"),
         Index("ix_conversations_voter_id", "voter_id", "created_at"),
     )

@@ -55,7 +55,7 @@ def _toml(value: Any) -> str:
         return "{" + ", ".join(f"{key} = {_toml(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_toml, value)) + "]"
-    return json.dumps(value)
+    return json.dumps(value, ensure_ascii=False)
 
 
 @dataclass
@@ -165,7 +165,7 @@ class Served:
 class Guest(Visitor):
     """Somebody who plays with a process, and knows of its battles only what they are shown."""
 
-    async def asks(self, prompt: str = "Why is the sky blue?") -> None:
+    async def begins(self, prompt: str = "Why is the sky blue?") -> None:
         """Start a battle."""
         reply = await self.posts("/conversations", prompt=prompt)
         assert reply.status_code == 303, reply.text
@@ -196,17 +196,19 @@ async def serve(
         async with asyncio.timeout(PATIENCE_SECONDS):
             await served.listen()
             yield served
+    except BaseException as exc:
+        exc.add_note("\n".join(["The server said:", *served.said]))
+        raise
     finally:
         await _end(process)
         await served.ended()
 
 
 async def _start(folder: Path, arguments: tuple[str, ...], environ: Mapping[str, str], out: int) -> Process:
-    path = {"PYTHONPATH": str(CHECKOUT)}
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "arena", *arguments),
         cwd=folder,
-        env=os.environ | path | environ,
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT), **environ},
         stdin=DEVNULL,
         stdout=out,
         stderr=PIPE,

@@ -299,6 +299,11 @@ def test_a_key_written_into_the_file_by_mistake_is_not_repeated(tables: dict[str
     assert KEY not in refused(tables, {"CLOUD_KEY": KEY})
 
 
+def test_a_script_with_an_unknown_failure_is_refused_with_those_there_are() -> None:
+    problem = refused({"providers": [SCRIPT | {"name": "s", "fail": "flood"}]})
+    assert problem.startswith('providers[0] ("s").fail: there is no failure "flood". Known are: broken, busy,')
+
+
 def test_a_key_in_the_place_of_its_name_is_refused_with_what_belongs_there() -> None:
     problem = refused({"providers": [SERVICE | {"api_key_env": KEY}]}, {KEY: KEY})
     assert problem.startswith('providers[0] ("cloud").api_key_env: is not the name of an environment variable')

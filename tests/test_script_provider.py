@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from arena.backend import Backend, Delta, Message, Prompt, Status, Usage
 from arena.config import Script
-from arena.errors import BACKEND_ERRORS, BackendBusy, BackendError, BackendTimeout, ConfigError
-from arena.providers import make
+from arena.errors import BACKEND_ERRORS, BackendBusy, BackendError, BackendTimeout
 from arena.providers.script import CuedBackend, ScriptBackend, words
 
 PROMPT = Prompt(
@@ -95,11 +94,6 @@ async def test_a_script_fails_after_its_number_of_words(fail_after: int, said: l
     assert [await anext(items) for _ in said] == [Delta(word) for word in said]
     with pytest.raises(BackendTimeout, match=f"fails after {fail_after} words"):
         await anext(items)
-
-
-def test_an_unknown_failure_is_refused_when_the_backend_is_made() -> None:
-    with pytest.raises(ConfigError, match=r'"s"\).fail: there is no failure "flood".*broken, busy, failed'):
-        make(Script(name="s", fail="flood"), {})
 
 
 async def test_a_cued_answer_comes_when_the_test_says_so() -> None:

@@ -23,6 +23,13 @@ class _Watcher:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     hurry: asyncio.Event = field(default_factory=asyncio.Event)
 
+    async def rest(self, seconds: float) -> None:
+        """Pause so long, or until there is reason to hurry."""
+        self.hurry.clear()
+        alarm = asyncio.get_running_loop().call_later(seconds, self.hurry.set)
+        await self.hurry.wait()
+        alarm.cancel()
+
 
 async def _happens(event: asyncio.Event, seconds: float) -> bool:
     """Whether the event happens within so many seconds."""
@@ -79,12 +86,12 @@ class LiveTurn:
     def settle(self) -> None:
         """No side is being written any more."""
         self.is_settled = True
-        self.changed()
+        self.changed(at_once=True)
 
     def dismiss(self) -> None:
         """Send the watchers away: they come back to another server."""
         self.is_dismissed = True
-        self.changed()
+        self.changed(at_once=True)
 
     def changed(self, *, at_once: bool = False) -> None:
         """Wake the watchers; `at_once` where they should not wait for the next flush."""
@@ -119,17 +126,10 @@ class LiveTurn:
                 if frame := self.frame(cursor):
                     cursor = frame.cursor
                     yield frame
-                    await self._pause(watcher, flush_seconds)
+                    await watcher.rest(flush_seconds)
                 elif self.is_settled:
                     return
                 elif not await _happens(watcher.changed, heartbeat_seconds if self.is_drawn else 1):
                     yield None
         finally:
             self._watchers.discard(watcher)
-
-    async def _pause(self, watcher: _Watcher, seconds: float) -> None:
-        if all(live.has_begun for live in self.sides.values()):
-            await asyncio.sleep(seconds)
-            return
-        watcher.hurry.clear()
-        await _happens(watcher.hurry, seconds)

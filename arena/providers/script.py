@@ -20,7 +20,7 @@ from contextlib import aclosing
 
 from arena import config
 from arena.backend import READY, Backend, Delta, Prompt, Status, Usage
-from arena.errors import BACKEND_ERRORS, BackendError, ConfigError
+from arena.errors import BACKEND_ERRORS, BackendError
 
 _ERRORS = {error.kind: error for error in BACKEND_ERRORS}
 _STOP = Usage(finish_reason="stop")
@@ -58,7 +58,7 @@ class ScriptBackend(RecordingBackend):
     def __init__(self, script: config.Script) -> None:
         super().__init__(script.name)
         self._script = script
-        self._failure = _failure(script)
+        self._failure = _ERRORS[script.fail] if script.fail else None
 
     async def _recite(self, prompt: Prompt) -> AsyncGenerator[Delta | Usage, None]:
         script = self._script
@@ -180,14 +180,3 @@ def _length(prompt: Prompt) -> int:
 async def _until(time: float) -> None:
     """Sleep until the loop's clock shows `time`; where that has passed, let the others have a turn."""
     await asyncio.sleep(max(0.0, time - asyncio.get_running_loop().time()))
-
-
-def _failure(script: config.Script) -> type[BackendError] | None:
-    if script.fail is None:
-        return None
-    if script.fail not in _ERRORS:
-        raise ConfigError(
-            f'providers ("{script.name}").fail: there is no failure "{script.fail}". '
-            f"Known are: {', '.join(sorted(_ERRORS))}. Name one of them, or remove it."
-        )
-    return _ERRORS[script.fail]

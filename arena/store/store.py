@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, exists, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils import uuid7
 
@@ -65,8 +65,7 @@ class Store:
         now = datetime.now(UTC)
         key = str(uuid7())
         async with self._database.write() as db:
-            if not await db.scalar(select(tables.Voter.id).where(tables.Voter.id == voter_id)):
-                await db.execute(insert(tables.Voter).values(id=voter_id, created_at=now))
+            await db.execute(_WELCOME, {"voter": voter_id, "now": now})
             await db.execute(
                 insert(tables.Conversation).values(
                     id=key, voter_id=voter_id, mode="battle", created_at=now, **_pair_columns(pair)
@@ -187,6 +186,13 @@ class Store:
                 yield record
 
 
+# A voter's row, unless it is there: in one question, as every question waits for the database's thread.
+_WELCOME = insert(tables.Voter).from_select(
+    ["id", "created_at"],
+    select(
+        bindparam("voter", type_=tables.Voter.id.type), bindparam("now", type_=tables.Voter.created_at.type)
+    ).where(~exists().where(tables.Voter.id == bindparam("voter"))),
+)
 _KEYS = {"conversation_id": "key", "turn": "turn_", "side": "side_", "version": "version_"}
 _ANSWER_COLUMNS = (
     "backend",

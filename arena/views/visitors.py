@@ -2,6 +2,8 @@
 
 import os
 import secrets
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -48,22 +50,20 @@ def _secret(file: Path) -> bytes:
     """The secret in `file`, made on first use and readable by nobody else. Raises `ConfigError`."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return _read(file)
-    except OSError as exc:
-        raise ConfigError(f"{file}: the secret for cookies cannot be written: {exc}") from exc
-    secret = secrets.token_hex(32).encode()
-    with os.fdopen(handle, "wb") as out:
-        out.write(secret)
-    return secret
-
-
-def _read(file: Path) -> bytes:
-    try:
+        if not file.exists():
+            _make(file)
         secret = file.read_bytes().strip()
     except OSError as exc:
-        raise ConfigError(f"{file}: the secret for cookies cannot be read: {exc}") from exc
+        raise ConfigError(f"{file}: the secret for cookies cannot be read or written: {exc}") from exc
     if len(secret) < 32:
         raise ConfigError(f"{file}: the secret for cookies is too short. Delete the file to have a new one made.")
     return secret
+
+
+def _make(file: Path) -> None:
+    """Write a secret beside the file and give it the name when it is whole, unless another server was quicker."""
+    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}-") as made:  # readable by us alone
+        made.write(secrets.token_hex(32).encode())
+        made.flush()
+        with suppress(FileExistsError):
+            os.link(made.name, file)

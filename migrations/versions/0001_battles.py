@@ -31,7 +31,8 @@ def upgrade() -> None:
         sa.CheckConstraint("mode IN ('battle', 'side_by_side', 'direct')", name=op.f("ck_conversations_mode")),
         sa.CheckConstraint("model_a != model_b", name=op.f("ck_conversations_no_model_against_itself")),
         sa.CheckConstraint(
-            "(model_a IS NULL) = (pair_probability IS NULL)", name=op.f("ck_conversations_drawn_whole")
+            "(model_a IS NULL) = (model_b IS NULL) AND (model_a IS NULL) = (pair_probability IS NULL)",
+            name=op.f("ck_conversations_drawn_whole"),
         ),
         sa.CheckConstraint(
             "pair_probability > 0 AND pair_probability <= 1", name=op.f("ck_conversations_probability")

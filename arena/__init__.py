@@ -17,7 +17,7 @@ The life of a battle goes one way:
 
 Each layer imports only from those above it (`lint-imports` keeps this):
 
-    errors                                      what can go wrong, one class a reaction
+    errors  patience                            what can go wrong, one class a reaction; waits that end
     config                                      config.toml, frozen
     tables  backend  conversation               what is stored; what answers; what a battle is and allows
     providers  engines  matchmaker  markdown  blind

@@ -16,6 +16,7 @@ from arena.config import Config, Model
 from arena.conversation import Pair
 from arena.errors import BackendError, BackendTimeout, BackendUnreachable, Unavailable
 from arena.matchmaker import can_draw, draw
+from arena.patience import Patience
 
 log = logging.getLogger(__name__)
 
@@ -130,20 +131,17 @@ class Router:
         """One backend's answer, its first token within the model's limit and all of it before `total`."""
         first = model.first_token_seconds or self._config.limits.first_token_seconds
         deadline = min(total, asyncio.get_running_loop().time() + first)
+        patience = Patience()
         self._outstanding[backend.name] += 1
         try:
             async with aclosing(backend.stream(prompt)) as events:
-                while True:
-                    try:
-                        async with asyncio.timeout_at(deadline):
-                            event = await anext(events, None)
-                    except TimeoutError as exc:
-                        raise BackendTimeout(f"{model.name}: silent past its time limit") from exc
-                    if event is None:
-                        return
+                while event := await patience.wait(anext(events, None), deadline):
                     deadline = total
                     yield event
+        except TimeoutError as exc:
+            raise BackendTimeout(f"{model.name}: silent past its time limit") from exc
         finally:
+            patience.close()
             self._outstanding[backend.name] -= 1
 
 

@@ -1,5 +1,6 @@
 """`arena serve`: the server itself."""
 
+import gc
 import logging
 import socket
 from contextlib import suppress
@@ -69,6 +70,7 @@ class Server(uvicorn.Server):
             if failure := getattr(self.app.state, "failure", None):
                 raise failure from None
             raise
+        gc.freeze()  # what is here now stays: to look through it for garbage again and again would stop the loop
         if self.started and sockets:
             announce(self.config.host, sockets[0].getsockname()[1])
 

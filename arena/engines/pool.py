@@ -4,6 +4,7 @@ Knows nothing of vLLM, nor of which model an engine answers for.
 """
 
 import asyncio
+import gc
 from pathlib import Path
 
 from arena import config
@@ -51,6 +52,7 @@ class EnginePool:
     async def _load(self) -> None:
         for engine in self._engines:
             await engine.start()
+            gc.freeze()  # vLLM's objects stay; to look through them for garbage would stop the loop each time
 
 
 def problem(engine: config.Engine, folder: Path) -> str | None:

@@ -32,10 +32,10 @@ COMPLETION_BYTES = 16 * 1024 * 1024
 _LAST_BYTES_SECONDS = 0.1
 
 # Text is shown in steps anyway. To let a few tokens gather between two reads halves the cost of a streamed token.
-READ_PAUSE_SECONDS = 0.05
+READ_PAUSE_SECONDS = 0.08
 
 # What the transport hands over at most. After a read that long more is waiting, and a pause would only hold it up:
-# a stream would be kept to 320 KB, some 1,200 tokens, a second.
+# a stream would be kept to 200 KB, some 800 tokens, a second.
 FULL_READ_BYTES = 16 * 1024
 
 # What is sent.

@@ -8,7 +8,7 @@ SSL_CERT_FILE) are honoured.
 
 import re
 import ssl
-from asyncio import timeout
+from asyncio import get_running_loop
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from functools import cache
@@ -27,6 +27,7 @@ from arena.errors import (
     BackendUnreachable,
     ConfigError,
 )
+from arena.patience import Patience
 
 MESSAGE_CHARACTERS = 400
 
@@ -106,16 +107,16 @@ class Service:
         who waits while the framing of a chunked body turns to garbage, and tells a later one by a RuntimeError.
         """
         body = response.aiter_bytes()
-        while True:
-            try:
-                async with timeout(self._settings.read_seconds):
-                    chunk = await anext(body, None)
-            except (*_FOREIGN_ERRORS, RuntimeError) as exc:
-                failure = self._cut_off(exc)
-                break
-            if chunk is None:
-                return
-            yield chunk
+        silence, now = self._settings.read_seconds, get_running_loop().time
+        patience = Patience()
+        try:
+            while (chunk := await patience.wait(anext(body, None), now() + silence)) is not None:
+                yield chunk
+            return
+        except (*_FOREIGN_ERRORS, RuntimeError) as exc:
+            failure = self._cut_off(exc)
+        finally:
+            patience.close()
         raise failure  # not chained: it may hold what the service said
 
     async def read(self, response: httpx.Response, limit: int) -> bytes:

@@ -9,9 +9,9 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import bindparam, exists, insert, select, update
+from sqlalchemy import Table, bindparam, exists, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils import uuid7
 
@@ -66,11 +66,8 @@ class Store:
         key = str(uuid7())
         async with self._database.write() as db:
             await db.execute(_WELCOME, {"voter": voter_id, "now": now})
-            await db.execute(
-                insert(tables.Conversation).values(
-                    id=key, voter_id=voter_id, mode="battle", created_at=now, **_pair_columns(pair)
-                )
-            )
+            row: Row = {"id": key, "voter_id": voter_id, "mode": "battle", "created_at": now}
+            await db.execute(_NEW_CONVERSATION, row | _pair_columns(pair))
             turn = await _insert_turn(db, key, 1, prompt, pair, now)
         return Conversation(key, voter_id, now, pair, (turn,))
 
@@ -128,15 +125,8 @@ class Store:
             if conversation.vote is not None:
                 return conversation
             vote = Vote(choice, conversation.last.number, datetime.now(UTC))
-            await db.execute(
-                insert(tables.Vote).values(
-                    conversation_id=key,
-                    voter_id=voter_id,
-                    turn=vote.turn,
-                    choice=vote.choice,
-                    created_at=vote.created_at,
-                )
-            )
+            row: Row = {"conversation_id": key, "voter_id": conversation.voter_id, "turn": vote.turn}
+            await db.execute(_NEW_VOTE, row | {"choice": vote.choice, "created_at": vote.created_at})
         return replace(conversation, vote=vote)
 
     @whole
@@ -193,6 +183,11 @@ _WELCOME = insert(tables.Voter).from_select(
         bindparam("voter", type_=tables.Voter.id.type), bindparam("now", type_=tables.Voter.created_at.type)
     ).where(~exists().where(tables.Voter.id == bindparam("voter"))),
 )
+# Written out once, and over the bare tables: to build them anew takes longer than SQLite takes to carry them out.
+_NEW_CONVERSATION, _NEW_TURN, _NEW_ANSWER, _NEW_VOTE = (
+    insert(cast(Table, record.__table__))
+    for record in (tables.Conversation, tables.Turn, tables.Answer, tables.Vote)
+)
 _KEYS = {"conversation_id": "key", "turn": "turn_", "side": "side_", "version": "version_"}
 _ANSWER_COLUMNS = (
     "backend",
@@ -207,13 +202,13 @@ _ANSWER_COLUMNS = (
     "finish_reason",
     "request_id",
 )
-_THIS_ANSWER = update(tables.Answer).where(
+_THIS_ANSWER = update(cast(Table, tables.Answer.__table__)).where(
     *(getattr(tables.Answer, column) == bindparam(name) for column, name in _KEYS.items())
 )
 _STILL_STREAMING = _THIS_ANSWER.where(tables.Answer.state == "streaming")
 
 
-def _pair_columns(pair: Pair | None) -> dict[str, str | float | None]:
+def _pair_columns(pair: Pair | None) -> Row:
     if pair is None:
         return {"model_a": None, "model_b": None, "pair_probability": None}
     return {"model_a": pair.a, "model_b": pair.b, "pair_probability": pair.probability}
@@ -222,7 +217,8 @@ def _pair_columns(pair: Pair | None) -> dict[str, str | float | None]:
 async def _insert_turn(
     db: AsyncConnection, key: str, number: int, prompt: str, pair: Pair | None, now: datetime
 ) -> Turn:
-    await db.execute(insert(tables.Turn).values(conversation_id=key, number=number, prompt=prompt, created_at=now))
+    row = {"conversation_id": key, "number": number, "prompt": prompt, "created_at": now}
+    await db.execute(_NEW_TURN, row)
     turn = Turn(number, prompt)
     if pair is None:
         return turn
@@ -235,7 +231,7 @@ async def _insert_answers(
     """The next version of these sides' answers, `streaming`. Returns all answers of the turn."""
     fresh = {side: Answer(side, _next_version(turn, side), pair.model(side), "streaming") for side in sides}
     await db.execute(
-        insert(tables.Answer),
+        _NEW_ANSWER,
         [
             {
                 "conversation_id": key,

@@ -75,6 +75,7 @@ class Server(uvicorn.Server):
             announce(self.config.host, sockets[0].getsockname()[1])
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        log.info("the arena is closing: texts in flight are kept, and engines take a few seconds")
         if hasattr(self.app.state, "context"):
             self.app.state.context.live.dismiss()
         await super().shutdown(sockets)

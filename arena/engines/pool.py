@@ -48,6 +48,7 @@ class EnginePool:
             self._loading.cancel()
             await asyncio.wait([self._loading])
         await asyncio.gather(*(engine.close() for engine in reversed(self._engines)))
+        gc.unfreeze()
 
     async def _load(self) -> None:
         for engine in self._engines:

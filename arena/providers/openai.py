@@ -31,7 +31,7 @@ COMPLETION_BYTES = 16 * 1024 * 1024
 # The end of the body follows [DONE] at once, or the server forgot it: then the connection is not worth a wait.
 _LAST_BYTES_SECONDS = 0.1
 
-# Text is shown in steps anyway. To let a few tokens gather between two reads halves the cost of a streamed token.
+# Text is shown in steps anyway, so a few tokens may gather between two reads: one read then serves for them all.
 READ_PAUSE_SECONDS = 0.08
 
 # What the transport hands over at most. After a read that long more is waiting, and a pause would only hold it up:

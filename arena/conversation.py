@@ -155,7 +155,3 @@ def parse_side(value: str) -> Side:
         if value == side:
             return side
     raise Unprocessable("That is neither side a nor side b.")
-
-
-def other(side: Side) -> Side:
-    return "b" if side == "a" else "a"

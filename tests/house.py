@@ -325,3 +325,7 @@ async def logged(words: str) -> AsyncIterator[None]:
         await is_there.wait()
     finally:
         logging.getLogger("arena").removeHandler(eye)
+
+
+def other(side: Side) -> Side:
+    return "b" if side == "a" else "a"

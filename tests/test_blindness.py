@@ -13,10 +13,10 @@ from uuid import uuid4
 import pytest
 
 from arena.backend import Delta, Prompt, Usage
-from arena.conversation import SIDES, Side, other
+from arena.conversation import SIDES, Side
 from arena.errors import BACKEND_ERRORS, BackendError
 from arena.providers.script import Cue, CuedBackend
-from tests.house import House, Screen, Visitor, names, open_house, tables
+from tests.house import House, Screen, Visitor, names, open_house, other, tables
 
 USAGE = {
     "a": Usage(48151, 62342, "eos_of_model", "req-5f3a99c7"),

@@ -19,7 +19,6 @@ from arena.conversation import (
     Side,
     Turn,
     Vote,
-    other,
     parse_choice,
     parse_side,
 )
@@ -193,7 +192,6 @@ def test_a_turn_is_streaming_until_both_sides_have_ended() -> None:
 def test_a_pair_knows_the_model_of_each_side() -> None:
     pair = Pair("Aurora", "Borealis", 1.0)
     assert [pair.model(side) for side in SIDES] == ["Aurora", "Borealis"]
-    assert [other(side) for side in SIDES] == ["b", "a"]
 
 
 @pytest.mark.parametrize("choice", CHOICES)

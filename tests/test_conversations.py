@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from arena.backend import Status
-from arena.conversation import CHOICES, SIDES, Side, other
+from arena.conversation import CHOICES, SIDES, Side
 from arena.errors import BackendTimeout, BackendUnreachable
 from arena.providers.script import Cue
-from tests.house import MODELS, House, Screen, Visitor, logged, open_house, tables
+from tests.house import MODELS, House, Screen, Visitor, logged, open_house, other, tables
 
 FAILED = Status("failed", "out of memory")
 REFUSES = "BEGIN SELECT RAISE(ABORT, 'disk full'); END"

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from arena.backend import READY, Status
-from arena.conversation import SIDES, Side, other
+from arena.conversation import SIDES, Side
 from arena.errors import BACKEND_ERRORS, BackendBroken, BackendError
 from arena.providers.script import words
 from arena.views.battle import encode_cursor
-from tests.house import MODELS, House, Screen, Stream, Visitor, open_house
+from tests.house import MODELS, House, Screen, Stream, Visitor, open_house, other
 
 LOADING = Status("loading", "reading weights", 0.4)
 

@@ -32,7 +32,7 @@ COMPLETION_BYTES = 16 * 1024 * 1024
 _LAST_BYTES_SECONDS = 0.1
 
 # Text is shown in steps anyway, so a few tokens may gather between two reads: one read then serves for them all.
-READ_PAUSE_SECONDS = 0.08
+READ_PAUSE_SECONDS = 0.1
 
 # What the transport hands over at most. After a read that long more is waiting, and a pause would only hold it up:
 # a stream would be kept to 200 KB, some 800 tokens, a second.

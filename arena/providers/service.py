@@ -8,7 +8,7 @@ SSL_CERT_FILE) are honoured.
 
 import re
 import ssl
-from asyncio import get_running_loop
+from asyncio import get_running_loop, timeout
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from functools import cache
@@ -69,16 +69,14 @@ class Service:
     def open(self) -> httpx.AsyncClient:
         """The pool, made in the running loop."""
         if self._http is None:
+            seconds = self._settings.connect_seconds
             self._http = HttpxAiohttpClient(
                 verify=_certificates(),
                 limits=httpx.Limits(
                     max_connections=self._settings.max_connections, keepalive_expiry=_IDLE_SECONDS
                 ),
-                timeout=httpx.Timeout(
-                    self._settings.read_seconds,
-                    connect=self._settings.connect_seconds,
-                    pool=self._settings.connect_seconds,
-                ),
+                # A silence is timed by us: aiohttp's own timer is set anew with every few bytes that come.
+                timeout=httpx.Timeout(None, connect=seconds, pool=seconds),
             )
         return self._http
 
@@ -103,10 +101,10 @@ class Service:
     async def chunks(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
         """The body as it comes. Raises `BackendTimeout` after a silence, `BackendBroken` where it breaks off.
 
-        The silence is timed here as well as in the transport: aiohttp 3.14 neither wakes nor times out a reader
-        who waits while the framing of a chunked body turns to garbage, and tells a later one by a RuntimeError.
+        The silence is timed here, not in the transport: aiohttp 3.14 neither wakes nor times out a reader who
+        waits while the framing of a chunked body turns to garbage, and tells a later one by a RuntimeError.
         """
-        body = response.aiter_bytes()
+        body = response.aiter_bytes() if "content-encoding" in response.headers else aiter(_raw(response))
         silence, now = self._settings.read_seconds, get_running_loop().time
         patience = Patience()
         try:
@@ -145,15 +143,16 @@ class Service:
         url = self._base.copy_with(path=self._base.path.rstrip("/") + path)
         request = http.build_request("POST", url, content=body, headers={**_HEADERS, **headers})
         try:
-            return await http.send(request, stream=True)
+            async with timeout(self._settings.read_seconds) as silence:
+                return await http.send(request, stream=True)
         except _FOREIGN_ERRORS as exc:
-            failure = self._unanswered(exc)
+            failure = self._unanswered(exc, is_silent=silence.expired())
         raise failure  # not chained: aiohttp's errors hold the headers we sent
 
-    def _unanswered(self, exc: Exception) -> BackendError:
+    def _unanswered(self, exc: Exception, *, is_silent: bool) -> BackendError:
         """Nothing readable came back."""
         cause = _cause(exc)
-        if isinstance(cause, aiohttp.SocketTimeoutError):
+        if is_silent:
             return self.error(BackendTimeout, f"no answer within {self._settings.read_seconds:g} s")
         if isinstance(cause, aiohttp.ClientResponseError):
             return self.error(BackendBroken, f"does not speak HTTP: {cause.message}")
@@ -173,6 +172,12 @@ _HEADERS = {
     "accept": "text/event-stream, application/json",
     "accept-encoding": "identity",
 }
+
+
+def _raw(response: httpx.Response) -> httpx.AsyncByteStream:
+    """The body as it was sent, without the layers that would decode it: an answer is some hundred reads."""
+    assert isinstance(response.stream, httpx.AsyncByteStream)
+    return response.stream
 
 
 @cache

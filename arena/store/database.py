@@ -1,14 +1,13 @@
 """One writer and many readers on one database, opened, migrated and closed. Knows no table.
 
-SQLite: WAL, `synchronous=FULL` (a commit is on disk before it is acknowledged), foreign keys on, one writer
-connection whose every transaction begins IMMEDIATE; readers never wait for it and cannot write. Other databases
-get the same two doors without the pragmas.
+One writer connection; readers never wait for it and cannot write. What SQLite needs for that is in
+`arena.store.sqlite`; other databases get the same two doors.
 """
 
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -18,13 +17,13 @@ from alembic.config import Config as AlembicConfig
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, event, make_url
+from sqlalchemy import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from arena.errors import StoreError
+from arena.store.sqlite import sqlite_engine
 
-BUSY_SECONDS = 10.0
 READERS = 4
 
 Parameters = ParamSpec("Parameters")
@@ -101,20 +100,14 @@ async def open_database(url: str, migrations: Path) -> Database:
     if is_sqlite and place.database in (None, "", ":memory:"):
         raise StoreError(f"{url}: is a database in memory, which would forget every vote. Name a file in it.")
     try:
-        writer = create_async_engine(url, pool_size=1, max_overflow=0)
-        reader = create_async_engine(url, pool_size=READERS, max_overflow=READERS, isolation_level="AUTOCOMMIT")
+        writer, reader = _engines(place)
     except (ImportError, ArgumentError, SQLAlchemyError) as exc:
         raise StoreError(
             f"{shown}: there is no driver for {place.drivername}: {_reason(exc)}. "
             "Install an asynchronous one and name it in the URL, as in sqlite+aiosqlite:///arena.db."
         ) from exc
-    if is_sqlite:
-        _prepare_sqlite(writer.sync_engine, query_only=False)
-        _prepare_sqlite(reader.sync_engine, query_only=True)
     database = Database(str(shown), writer, reader)
     try:
-        if is_sqlite:
-            await asyncio.to_thread(_look_at_sqlite, writer.sync_engine)
         async with writer.connect() as connection:
             await connection.run_sync(_migrate, migrations, str(shown))
             await connection.commit()
@@ -127,33 +120,18 @@ async def open_database(url: str, migrations: Path) -> Database:
     return database
 
 
-def _look_at_sqlite(engine: Engine) -> None:
-    """Raises `sqlite3.Error` for what is no database. The driver would leave a thread behind where it fails."""
-    arguments, options = engine.dialect.create_connect_args(engine.url)
-    with closing(sqlite3.connect(arguments[0], **options)) as connection:
-        connection.execute("PRAGMA schema_version")
-
-
-def _prepare_sqlite(engine: Engine, *, query_only: bool) -> None:
-    """The pragmas of every new connection; BEGIN IMMEDIATE in place of the driver's BEGIN for those that write."""
-
-    @event.listens_for(engine, "connect")
-    def connect(connection: Any, record: object) -> None:
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        cursor.execute(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=FULL")
-        cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.execute(f"PRAGMA query_only={int(query_only)}")
-        cursor.close()
-
-    if query_only:
-        return
-
-    @event.listens_for(engine, "begin")
-    def begins(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+def _engines(place: URL) -> tuple[AsyncEngine, AsyncEngine]:
+    """What writes, on one connection, and what reads, on several. Raises what SQLAlchemy does."""
+    one: dict[str, Any] = {"pool_size": 1, "max_overflow": 0}
+    many: dict[str, Any] = {
+        "pool_size": READERS,
+        "max_overflow": READERS,
+        "isolation_level": "AUTOCOMMIT",
+        "skip_autocommit_rollback": True,
+    }
+    if place.drivername == "sqlite+aiosqlite":
+        return sqlite_engine(place, "write", **one), sqlite_engine(place, "read", **many)
+    return create_async_engine(place, **one), create_async_engine(place, **many)
 
 
 def _migrate(connection: Connection, migrations: Path, shown: str) -> None:

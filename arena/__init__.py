@@ -19,10 +19,10 @@ Each layer imports only from those above it (`lint-imports` keeps this):
 
     errors  patience                            what can go wrong, one class a reaction; waits that end
     config                                      config.toml, frozen
-    tables  backend  conversation               what is stored; what answers; what a battle is and allows
+    tables  backend  conversation  endpoints    what is stored; what answers; a battle's rules; files of FastChat
     providers  engines  matchmaker  markdown  blind
     router  store                               model -> backend; all SQL
-    live  export                                turns in flight; votes as files
+    live  export  metrics                       turns in flight; votes as files; what is counted
     views                                       HTML and SSE
     app                                         routes, lifespan
     cli                                         the command `arena`

@@ -12,18 +12,35 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from arena import providers
+from arena.appraisal import Appraiser
 from arena.backend import Backend
+from arena.board import Boards
 from arena.config import Config
 from arena.engines import EnginePool
-from arena.errors import ArenaError, Refusal, StoreError
+from arena.errors import ArenaError, Refusal, StoreError, Unauthorized
 from arena.live import Live
+from arena.matchmaker import Matchmaker
+from arena.metrics import Metrics
 from arena.router import Router
 from arena.store import open_store
-from arena.views import conversations, events, health, mishaps, start
+from arena.views import (
+    admin,
+    conversations,
+    events,
+    gallery,
+    health,
+    leaderboard,
+    metrics,
+    mishaps,
+    operator,
+    start,
+)
+from arena.views.access import Access
 from arena.views.context import Context
 from arena.views.middleware import CacheStatic, SameSite, SecurityHeaders
 from arena.views.pages import Pages, folder
-from arena.views.visitors import Visitors
+from arena.views.pulse import Pulse
+from arena.views.visitors import Visitors, secret
 
 ROUTES = [
     Route("/", start.start),
@@ -34,6 +51,26 @@ ROUTES = [
     Route("/conversations/{id:uuid}/stop", conversations.stop, methods=["POST"]),
     Route("/conversations/{id:uuid}/regenerate", conversations.regenerate, methods=["POST"]),
     Route("/conversations/{id:uuid}/vote", conversations.vote, methods=["POST"]),
+    Route("/leaderboard", leaderboard.leaderboard),
+    Route("/leaderboard.csv", leaderboard.as_file),
+    Route("/leaderboard.json", leaderboard.as_json),
+    Route("/leaderboard/fragile", leaderboard.fragile),
+    Route("/leaderboard/pictures", gallery.pictures),
+    Route("/leaderboard/history", gallery.history),
+    Route("/leaderboard/method", leaderboard.method),
+    Route("/admin", operator.overview),
+    Route("/admin/battles", operator.battles),
+    Route("/admin/battles/{id:str}", operator.battle),
+    Route("/admin/voters", operator.voters),
+    Route("/admin/voters/set-aside", operator.set_aside, methods=["POST"]),
+    Route("/admin/voters/restore", operator.restore, methods=["POST"]),
+    Route("/admin/export", operator.export_votes),
+    Route("/admin/login", admin.login),
+    Route("/admin/login", admin.log_in, methods=["POST"]),
+    Route("/admin/logout", admin.log_out, methods=["POST"]),
+    Route("/admin/models", admin.models),
+    Route("/admin/models.json", admin.models),
+    Route("/metrics", metrics.metrics),
     Route("/healthz", health.healthz),
     Route("/readyz", health.readyz),
 ]
@@ -62,6 +99,7 @@ def create_app(config: Config, backends: Mapping[str, Backend] | None = None) ->
         ],
         middleware=[Middleware(SecurityHeaders), Middleware(SameSite)],
         exception_handlers={
+            Unauthorized: admin.unauthorized,
             Refusal: mishaps.refusal,
             HTTPException: mishaps.http_error,
             StoreError: mishaps.store_error,
@@ -73,17 +111,28 @@ def create_app(config: Config, backends: Mapping[str, Backend] | None = None) ->
 
 async def _open(config: Config, backends: Mapping[str, Backend] | None, stack: AsyncExitStack) -> Context:
     """Make all that lives as long as the app, and have `stack` close it in reverse."""
-    visitors = Visitors(config.path(config.server.secret_file))
+    secret_file = config.path(config.server.secret_file)
+    visitors = Visitors(secret_file)
+    access = Access(os.environ.get(config.access.admin_token_env or ""), secret(secret_file))
     pages = Pages(config)
-    store = await open_store(config.database_url)
+    store = await open_store(config.database_url, Appraiser(config))
     stack.push_async_callback(store.close)
     if backends is None:
         backends = await _open_backends(config, stack)
-    router = Router(config, backends, random.SystemRandom())
+    counted = Metrics(config)
+    matchmaker = Matchmaker(config, store.box.tally)
+    stack.push_async_callback(matchmaker.close)
+    await matchmaker.start()
+    router = Router(config, backends, random.SystemRandom(), counted, matchmaker)
+    stack.push_async_callback(router.close)
     live = Live(config, store, router)
     await live.start()
     stack.push_async_callback(live.close)
-    return Context(config, store, router, live, pages, visitors)
+    boards = Boards(config, store)
+    await boards.start()
+    stack.push_async_callback(boards.close)
+    pulse = Pulse(store, config.leaderboard.refresh_seconds)
+    return Context(config, store, router, live, pages, visitors, access, counted, boards, pulse)
 
 
 async def _open_backends(config: Config, stack: AsyncExitStack) -> dict[str, Backend]:

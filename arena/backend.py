@@ -9,39 +9,66 @@ promise to the router:
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass
-from typing import Literal
+from base64 import b64encode
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 Role = Literal["system", "user", "assistant"]
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """A picture in a prompt, as bytes of this media type (`image/png`, for one)."""
+
+    media_type: str
+    data: bytes = field(repr=False)
+
+    @property
+    def base64(self) -> str:
+        return b64encode(self.data).decode()
+
+    @property
+    def data_url(self) -> str:
+        """As RFC 2397 writes it: data:image/png;base64,…"""
+        return f"data:{self.media_type};base64,{self.base64}"
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a chat, as every wire format knows it."""
+    """One message of a chat, as every wire format knows it. Only a user's has images; they come first."""
 
     role: Role
     content: str
+    images: tuple[Image, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How an answer is drawn. `None` leaves the choice to the backend's own default."""
+    """How an answer is drawn. `None` leaves the choice to the backend's own default.
+
+    `extra` are fields of the request's body as the service calls them, set over all others.
+    """
 
     temperature: float | None = None
     top_p: float | None = None
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """All a backend needs to know: the chat so far, how to sample, and what the service calls the model."""
+    """All a backend needs to know: the chat so far, how to sample, and what the service calls the model.
+
+    `thread` is what the service called this side of the conversation when it last answered (`Usage.thread`).
+    """
 
     messages: tuple[Message, ...]
     sampling: Sampling = Sampling()
     model_id: str | None = None
+    thread: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +81,18 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """How the answer ended. `None` where the backend does not say."""
+    """How the answer ended. `None` where the backend does not say.
+
+    `thread`: the conversation as the service keeps it, to be handed back with the next prompt. `answered_by`: the
+    model that really answered, where the one that was asked hands prompts on.
+    """
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     finish_reason: str | None = None
     request_id: str | None = None
+    thread: str | None = None
+    answered_by: str | None = None
 
 
 State = Literal["waiting", "loading", "ready", "failed"]

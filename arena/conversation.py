@@ -19,11 +19,14 @@ CHOICES: tuple[Choice, ...] = get_args(Choice)
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two models that meet. `probability`: the chance that these two were drawn, whichever side each is on."""
+    """Two models that meet. `probability`: the chance that these two were drawn, whichever side each is on.
+
+    `None` where it is not known: of a battle that was fought elsewhere.
+    """
 
     a: str
     b: str
-    probability: float
+    probability: float | None
 
     def model(self, side: Side) -> str:
         return self.a if side == "a" else self.b
@@ -31,7 +34,10 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one side said to a turn; of several versions, the latest. Times in milliseconds since it was asked."""
+    """What one side said to a turn; of several versions, the latest. Times in milliseconds since a backend had it.
+
+    How the text looks, and whether it says who wrote it (`is_leak`), is noted by the store when it is finished.
+    """
 
     side: Side
     version: int
@@ -47,6 +53,15 @@ class Answer:
     duration_ms: float | None = None
     finish_reason: str | None = None
     request_id: str | None = None
+    thread: str | None = None
+    answered_by: str | None = None
+    characters: int | None = None
+    headers: int | None = None
+    lists: int | None = None
+    bold: int | None = None
+    code_blocks: int | None = None
+    formulas: int | None = None
+    is_leak: bool | None = None
 
     @property
     def is_complete(self) -> bool:

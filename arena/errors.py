@@ -5,11 +5,13 @@
     ├── StoreError             the database cannot be opened or written
     ├── Refusal                a request is not carried out; shown to the visitor with its status
     │   ├── BadRequest         400  the request cannot be read
+    │   ├── Unauthorized       401  only for the operator, who has not shown the token
     │   ├── Forbidden          403  it came from another site
     │   ├── NotFound           404  no such thing for this visitor
     │   ├── Conflict           409  not now: the battle is in another state
     │   ├── TooLarge           413  more bytes than the server reads
     │   ├── Unprocessable      422  readable, but not usable: empty, too long, unknown choice
+    │   ├── TooManyRequests    429  again and again, and again too soon
     │   └── Unavailable        503  no battle can be drawn at present
     └── BackendError           one side could not be answered
         ├── BackendUnreachable    no connection, or the service is down: another backend may do
@@ -23,6 +25,7 @@
 `str(error)` is for the operator and may name models and hosts. What a visitor reads is `words`, which never does.
 """
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import ClassVar
 
@@ -40,9 +43,10 @@ class StoreError(ArenaError):
 
 
 class Refusal(ArenaError):
-    """A request that is not carried out. `words` are written for the visitor."""
+    """A request that is not carried out. `words` are written for the visitor, `headers` for the client."""
 
     status: ClassVar[HTTPStatus] = HTTPStatus.BAD_REQUEST
+    headers: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, words: str) -> None:
         super().__init__(words)
@@ -51,6 +55,11 @@ class Refusal(ArenaError):
 
 class BadRequest(Refusal):
     status = HTTPStatus.BAD_REQUEST
+
+
+class Unauthorized(Refusal):
+    status = HTTPStatus.UNAUTHORIZED
+    headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": "Bearer"}
 
 
 class Forbidden(Refusal):
@@ -73,6 +82,11 @@ class Unprocessable(Refusal):
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
+class TooManyRequests(Refusal):
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "60"}
+
+
 class Unavailable(Refusal):
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
@@ -81,12 +95,14 @@ class BackendError(ArenaError):
     """One side could not be answered.
 
     `kind` is the word stored with the answer, `words` what the visitor reads, `may_move` whether another backend
-    of the same model could succeed where this one did not.
+    of the same model could succeed where this one did not. `retry_after`: in how many seconds the service wants to
+    be asked again, where it says so.
     """
 
     kind: ClassVar[str] = "failed"
     words: ClassVar[str] = "This side ran into a problem on our end."
     may_move: ClassVar[bool] = False
+    retry_after: float | None = None
 
 
 class BackendUnreachable(BackendError):

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     DateTime,
     Dialect,
@@ -47,18 +48,32 @@ class Base(DeclarativeBase):
 
 
 class Voter(Base):
-    """A visitor who has started a conversation, known by a signed cookie that carries this id."""
+    """A visitor who has started a conversation, known by a signed cookie that carries this id.
+
+    The votes of one who is set aside stay where they are, and do not count.
+    """
 
     __tablename__ = "voters"
+    __table_args__ = (
+        Index(
+            "ix_voters_set_aside_at",
+            "set_aside_at",
+            sqlite_where=text("set_aside_at IS NOT NULL"),
+            postgresql_where=text("set_aside_at IS NOT NULL"),
+        ),
+    )
 
     id: Mapped[str] = mapped_column(primary_key=True)
     created_at: Mapped[datetime]
+    set_aside_at: Mapped[datetime | None]
+    set_aside_because: Mapped[str | None]
 
 
 class Conversation(Base):
     """What a visitor has. The two models are drawn together, and may be drawn later than the row is written.
 
-    `pair_probability`: the chance, when they were drawn, that these two models meet, whichever side each is on.
+    `pair_probability`: the chance, when they were drawn, that these two models meet, whichever side each is on;
+    not known where the battle was fought elsewhere. `origin`: the format of the file it was then imported from.
     """
 
     __tablename__ = "conversations"
@@ -66,7 +81,7 @@ class Conversation(Base):
         CheckConstraint("mode IN ('battle', 'side_by_side', 'direct')", name="mode"),
         CheckConstraint("model_a != model_b", name="no_model_against_itself"),
         CheckConstraint(
-            "(model_a IS NULL) = (model_b IS NULL) AND (model_a IS NULL) = (pair_probability IS NULL)",
+            "(model_a IS NULL) = (model_b IS NULL) AND (pair_probability IS NULL OR model_a IS NOT NULL)",
             name="drawn_whole",
         ),
         CheckConstraint("pair_probability > 0 AND pair_probability <= 1", name="probability"),
@@ -80,6 +95,7 @@ class Conversation(Base):
     model_b: Mapped[str | None]
     pair_probability: Mapped[float | None]
     created_at: Mapped[datetime]
+    origin: Mapped[str | None]
 
 
 class Turn(Base):
@@ -100,7 +116,9 @@ class Turn(Base):
 class Answer(Base):
     """What one model said to a turn. Generating it again writes the next `version`; the highest one counts.
 
-    `error` is a `BackendError.kind`. Times are milliseconds from the moment the answer was asked for.
+    `error` is a `BackendError.kind`. Times are milliseconds since a backend was handed the request. `thread` is
+    the conversation as the service keeps it, `answered_by` the model that a service handed the prompt on to. How
+    the text looks, and whether it says who wrote it, is noted when it is finished; older answers have no note.
     """
 
     __tablename__ = "answers"
@@ -129,17 +147,30 @@ class Answer(Base):
     duration_ms: Mapped[float | None]
     finish_reason: Mapped[str | None]
     request_id: Mapped[str | None]
+    thread: Mapped[str | None]
+    answered_by: Mapped[str | None]
     created_at: Mapped[datetime]
+    characters: Mapped[int | None]
+    headers: Mapped[int | None]
+    lists: Mapped[int | None]
+    bold: Mapped[int | None]
+    code_blocks: Mapped[int | None]
+    formulas: Mapped[int | None]
+    is_leak: Mapped[bool | None]
 
 
 class Vote(Base):
-    """The visitor's choice: at most one for a battle, about its turn number `turn`."""
+    """The visitor's choice: at most one for a battle, about its turn number `turn`.
+
+    Without a ballot it has not been appraised yet, or was not blind.
+    """
 
     __tablename__ = "votes"
     __table_args__ = (
         ForeignKeyConstraint(["conversation_id", "turn"], ["turns.conversation_id", "turns.number"]),
         CheckConstraint("choice IN ('a', 'b', 'tie', 'both_bad')", name="choice"),
         Index("ix_votes_created_at", "created_at"),
+        Index("ix_votes_ballot", "ballot", unique=True),
     )
 
     conversation_id: Mapped[str] = mapped_column(ForeignKey("conversations.id"), primary_key=True)
@@ -147,3 +178,98 @@ class Vote(Base):
     turn: Mapped[int]
     choice: Mapped[str]
     created_at: Mapped[datetime]
+    ballot: Mapped[int | None] = mapped_column(ForeignKey("ballots.id"))
+
+
+class Entrant(Base):
+    """A name that ballots hold as a number. Contenders come and go in config.toml; their names stay here."""
+
+    __tablename__ = "entrants"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+
+
+class CategorySet(Base):
+    """Categories that ballots share, as a sorted JSON list: few distinct ones, so that a ballot holds a number."""
+
+    __tablename__ = "category_sets"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    names: Mapped[str] = mapped_column(unique=True)
+
+
+class Ballot(Base):
+    """What a vote of a blind battle says, in numbers alone: a million of them are read in a fifth of a second.
+
+    `a`, `b`: the entrants. `outcome`: 0 a, 1 b, 2 tie, 3 both bad. `voter`: 63 bits that stand for the voter's id.
+    `day`: days since 1970 in UTC. `probability`: the chance that these two met, 0 where nobody knows it.
+    """
+
+    __tablename__ = "ballots"
+    __table_args__ = (
+        CheckConstraint("a != b", name="no_model_against_itself"),
+        CheckConstraint("outcome BETWEEN 0 AND 3", name="outcome"),
+        CheckConstraint("is_leak IN (0, 1)", name="is_leak"),
+        Index(
+            "ix_ballots_is_leak",
+            "category_set",
+            sqlite_where=text("is_leak = 1"),
+            postgresql_where=text("is_leak = 1"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    a: Mapped[int] = mapped_column(ForeignKey("entrants.id"))
+    b: Mapped[int] = mapped_column(ForeignKey("entrants.id"))
+    outcome: Mapped[int]
+    voter: Mapped[int] = mapped_column(BigInteger)
+    day: Mapped[int]
+    category_set: Mapped[int] = mapped_column(ForeignKey("category_sets.id"))
+    is_leak: Mapped[int]
+    probability: Mapped[float]
+
+
+class BallotLooks(Base):
+    """How the answers of a ballot looked, each side summed over its turns. Apart, as few boards ask for it."""
+
+    __tablename__ = "ballot_looks"
+
+    ballot: Mapped[int] = mapped_column(ForeignKey("ballots.id"), primary_key=True, autoincrement=False)
+    characters_a: Mapped[int]
+    headers_a: Mapped[int]
+    lists_a: Mapped[int]
+    bold_a: Mapped[int]
+    code_blocks_a: Mapped[int]
+    characters_b: Mapped[int]
+    headers_b: Mapped[int]
+    lists_b: Mapped[int]
+    bold_b: Mapped[int]
+    code_blocks_b: Mapped[int]
+
+
+class Count(Base):
+    """How many ballots count for a board: no leak, and the voter not set aside. Kept by the write that changes it.
+
+    `category`: `all`, or one of the ballot's own.
+    """
+
+    __tablename__ = "counts"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    category: Mapped[str] = mapped_column(primary_key=True)
+    a: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    b: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    outcome: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    votes: Mapped[int]
+
+
+class Repair(Base):
+    """A recount that had something to mend: who keeps ballots in memory reads them anew after it."""
+
+    __tablename__ = "repairs"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    created_at: Mapped[datetime]
+    ballots: Mapped[int]
+    counts: Mapped[int]

@@ -8,6 +8,13 @@ import pytest
 from tests.house import House, Visitor, open_house
 
 
+@pytest.fixture(autouse=True)
+def _no_proxy_stands_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment may name a proxy; the servers of a test are its own."""
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "*")
+
+
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
     """A running arena with two contenders that answer when the test says so."""

@@ -46,7 +46,7 @@ def tables(**changes: Any) -> dict[str, Any]:
 
 def configure(folder: Path, **changes: Any) -> Config:
     """The configuration of `tables(**changes)`, as if it lay in `folder`."""
-    return configuration.parse(tables(**changes), folder / "config.toml", {})
+    return configuration.parse(tables(**changes), folder / "config.toml")
 
 
 @dataclass

@@ -79,12 +79,12 @@ class Finished:
         return lines[0]
 
 
-async def run(folder: Path, *arguments: str, **environ: str) -> Finished:
-    """Run `arena …` in `folder` to its end."""
+async def run(folder: Path, *arguments: str, stdin: bytes = b"", **environ: str) -> Finished:
+    """Run `arena …` in `folder` to its end, with `stdin` to read."""
     process = await _start(folder, arguments, environ, out=PIPE)
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            out, err = await process.communicate()
+            out, err = await process.communicate(stdin)
     finally:
         await _end(process)
     return Finished(process.returncode or 0, out, err.decode())
@@ -209,7 +209,7 @@ async def _start(folder: Path, arguments: tuple[str, ...], environ: Mapping[str,
         *(sys.executable, "-m", "arena", *arguments),
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(CHECKOUT), **environ},
-        stdin=DEVNULL,
+        stdin=DEVNULL if out == DEVNULL else PIPE,
         stdout=out,
         stderr=PIPE,
     )

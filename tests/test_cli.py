@@ -9,17 +9,12 @@ import click
 import msgspec
 import pytest
 from click.testing import CliRunner
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
 
 from arena import config as configuration
 from arena.cli import commands
 from tests.processes import CHECKOUT, run, scripted, write_config
-from tests.servers import nowhere, serving
 
-COMMANDS = ("serve", "check", "export", "init", "prepare")
+COMMANDS = ("serve", "check", "ask", "export", "import", "leaderboard", "import-endpoints", "init", "prepare")
 
 # Help
 
@@ -113,13 +108,13 @@ async def test_init_names_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
 # arena serve, arena check, arena export: what is wrong is one line
 
 
-@pytest.mark.parametrize("command", ["serve", "check", "export"])
+@pytest.mark.parametrize("command", ["serve", "check", "export", "leaderboard"])
 async def test_a_command_without_a_configuration_says_how_to_get_one(tmp_path: Path, command: str) -> None:
     complaint = (await run(tmp_path, command)).complaint
     assert complaint == "arena: config.toml: there is no such file. `arena init` writes one to start from."
 
 
-@pytest.mark.parametrize("command", ["serve", "check", "export"])
+@pytest.mark.parametrize("command", ["serve", "check", "export", "leaderboard"])
 async def test_a_setting_that_does_not_exist_is_one_line_with_its_place(tmp_path: Path, command: str) -> None:
     write_config(tmp_path, scripted("A.", "B.", server={"prot": 8000}))
     complaint = (await run(tmp_path, command)).complaint
@@ -159,73 +154,6 @@ async def test_an_address_that_is_not_ours_is_one_line(tmp_path: Path) -> None:
     write_config(tmp_path, scripted("A.", "B."))
     complaint = (await run(tmp_path, "serve", "--host", "192.0.2.1")).complaint
     assert complaint.startswith("arena: cannot listen on 192.0.2.1:0: ")
-
-
-# arena check
-
-
-async def test_check_says_for_each_model_that_it_answers(tmp_path: Path) -> None:
-    write_config(tmp_path, scripted("A.", "B."))
-    finished = await run(tmp_path, "check")
-    assert finished.status == 0
-    assert [line.split() for line in finished.text.splitlines()] == [
-        ["ok", "Aurora", "Prime", "aurora", "answers"],
-        ["ok", "Borealis", "Nine", "borealis", "answers"],
-    ]
-
-
-async def test_check_says_which_model_cannot_be_reached_and_why(tmp_path: Path) -> None:
-    backends = [
-        {"name": "up", "format": "script"},
-        {"name": "refusing", "format": "script", "fail": "refused"},
-        {"name": "down", "format": "openai", "base_url": nowhere(), "model": "m"},
-    ]
-    models = [{"name": backend["name"].title(), "backends": [backend["name"]]} for backend in backends]
-    write_config(tmp_path, {"providers": backends, "models": models})
-    finished = await run(tmp_path, "check")
-    assert finished.status == 1
-    up, refusing, down = finished.text.splitlines()
-    assert up.startswith("ok    Up")
-    assert refusing.startswith("FAIL  Refusing")
-    assert "refused: " in refusing
-    assert down.startswith("FAIL  Down")
-    assert "unreachable: " in down
-
-
-async def test_check_asks_a_hosted_model_for_a_word_under_the_name_it_has_there(tmp_path: Path) -> None:
-    asked: list[str] = []
-
-    async def complete(request: Request) -> Response:
-        asked.append((await request.json())["model"])
-        lines = ('{"choices": [{"delta": {"content": "Hello"}}]}', "[DONE]")
-        return StreamingResponse((f"data: {line}\n\n" for line in lines), media_type="text/event-stream")
-
-    async with serving(Starlette(routes=[Route("/v1/chat/completions", complete, methods=["POST"])])) as url:
-        hosted = {"name": "hosted", "format": "openai", "base_url": f"{url}/v1", "model": "tiny-1"}
-        models = [
-            {"name": "One", "backends": ["hosted"]},
-            {"name": "Two", "backends": ["hosted"], "model_id": "big-2"},
-        ]
-        write_config(tmp_path, {"providers": [hosted], "models": models})
-        finished = await run(tmp_path, "check")
-    assert finished.status == 0
-    assert sorted(asked) == ["big-2", "tiny-1"]
-
-
-async def test_check_says_that_an_engine_has_no_checkpoint(tmp_path: Path) -> None:
-    await run(tmp_path, "init")
-    finished = await run(tmp_path, "check")
-    assert finished.status == 1
-    assert [line.split()[0] for line in finished.text.splitlines()] == ["FAIL"] * 4
-    assert "arena prepare" in finished.text
-
-
-async def test_check_says_that_one_model_makes_no_battle(tmp_path: Path) -> None:
-    arena = scripted("A.", "B.")
-    write_config(tmp_path, arena | {"models": arena["models"][:1]})
-    finished = await run(tmp_path, "check")
-    assert finished.status == 1
-    assert "A battle takes two models; the configuration has 1." in finished.text
 
 
 async def test_commands_end_cleanly_side_by_side(tmp_path: Path) -> None:

@@ -2,15 +2,16 @@
 
 import math
 import re
+import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from arena import config as configuration
-from arena.config import Config, Database, Engine, Limits, Model, OpenAI, Script, Server, parse, read
+from arena.config import Config, Engine, Hosted, Model, OpenAI, Provider, Script, parse, read
 from arena.errors import ConfigError
 
 FILE = Path("/etc/arena/config.toml")
@@ -52,11 +53,64 @@ def test_the_default_configuration_needs_no_key() -> None:
     assert config.folder == CONFIG.parent
 
 
-def test_every_setting_is_in_the_default_configuration() -> None:
-    text = CONFIG.read_text("utf-8")
-    for table in (Server, Database, Limits, configuration.Live, Engine, OpenAI, Script, Model):
-        missing = [key for key in table.__struct_fields__ if f"\n{key} = " not in text.replace("\n# ", "\n")]
-        assert not missing, f"config.toml does not show these settings of {table.__name__}"
+def shown(table: str) -> list[str]:
+    """The text of each table of that name in the default configuration, examples uncommented."""
+    text = CONFIG.read_text("utf-8").replace("\n# ", "\n").replace("\n#\n", "\n\n")
+    return re.findall(rf"^\[+{table}\]+\n(.*?)(?=^\[+\w+\]+\n|\Z)", text, re.MULTILINE | re.DOTALL)
+
+
+def example(kind: type[Provider]) -> str:
+    """The example of a provider of this kind."""
+    tag = kind.__struct_config__.tag
+    (found,) = [text for text in shown("providers") if re.search(rf'^format = "{tag}"', text, re.MULTILINE)]
+    return found
+
+
+def missing(text: str, *keys: str) -> list[str]:
+    return [key for key in keys if not re.search(rf"^{key} = ", text, re.MULTILINE)]
+
+
+@pytest.mark.parametrize(
+    "table",
+    ["server", "database", "limits", "access", "live", "router", "matchmaker", "leaderboard", "engines", "models"],
+)
+def test_every_setting_is_in_the_default_configuration(table: str) -> None:
+    (kind,) = {type(entry) for entry in listed(getattr(read(CONFIG, {}), table))}
+    assert missing("\n".join(shown(table)), *kind.__struct_fields__) == []
+
+
+def listed(table: Any) -> tuple[Any, ...]:
+    return table if isinstance(table, tuple) else (table,)
+
+
+@pytest.mark.parametrize("kind", get_args(Provider))
+def test_every_format_is_in_the_default_configuration_with_its_settings(kind: type[Provider]) -> None:
+    if issubclass(kind, Hosted):
+        said_once = OpenAI if issubclass(kind, OpenAI) and kind is not OpenAI else Hosted
+        own = set(kind.__struct_fields__) - set(said_once.__struct_fields__ if kind is not OpenAI else ())
+    else:
+        own = set(kind.__struct_fields__) - set(configuration.Backed.__struct_fields__)
+    assert missing(example(kind), "name", *sorted(own)) == []
+
+
+@pytest.mark.parametrize("kind", get_args(Provider))
+def test_the_example_of_every_format_can_be_used(kind: type[Provider]) -> None:
+    lines = [line for line in example(kind).splitlines() if re.match(r"\w+ = ", line)]
+    entry = tomllib.loads("\n".join(lines)) | {"name": "parrot"}
+    for other_way in ("api_key", "api_key_file"):
+        entry.pop(other_way, None)
+    keys = {entry.get("api_key_env", ""): KEY}
+    (provider,) = parse({"providers": [entry], "models": [MODEL]}, FILE, keys).providers
+    assert type(provider) is kind
+
+
+def test_the_example_of_the_matchmakers_rules_can_be_used() -> None:
+    (text,) = shown("matchmaker")
+    lines = [line for line in text.splitlines() if re.match(r"\w+ = ", line)]
+    names = [model.name for model in read(CONFIG, {}).models] + ["gpt-4.1"]
+    rules = tomllib.loads("\n".join(lines))
+    config = configured(*(MODEL | {"name": name} for name in names), matchmaker=rules)
+    assert config.matchmaker.targets == {"Concise": ("Detailed", "Checklist")}
 
 
 def test_the_default_configuration_shows_the_defaults() -> None:
@@ -206,7 +260,7 @@ def test_a_models_value_out_of_range_is_refused_with_the_models_name(key: str, v
     [
         ("models", MODEL, "name"),
         ("models", MODEL, "backends"),
-        ("providers", SERVICE, "base_url"),
+        ("providers", SERVICE | {"format": "azure"}, "base_url"),
         ("providers", SERVICE, "format"),
         ("engines", {"name": "e", "checkpoint": "c"}, "checkpoint"),
     ],
@@ -219,7 +273,9 @@ def test_a_setting_that_is_missing_is_refused(table: str, entry: dict[str, Any],
 
 def test_an_unknown_format_is_refused_with_the_known_ones() -> None:
     assert refused({"providers": [SCRIPT | {"format": "soap"}]}) == (
-        'providers[0] ("parrot").format: there is no such format. Known are: openai, script. Name one of them.'
+        'providers[0] ("parrot").format: there is no such format. Known are: openai, azure, openai-responses, '
+        "openai-assistant, anthropic, gemini, cohere, mistral, reka, yandexgpt, p2l, huggingface, script. "
+        "Name one of them."
     )
 
 
@@ -283,11 +339,20 @@ def test_a_key_is_never_part_of_the_configuration() -> None:
     assert "CLOUD_KEY" in repr(config)
 
 
+@pytest.mark.parametrize("held", [{"api_key": KEY}, {"headers": {"X-Key": KEY}}])
+def test_a_key_that_stands_in_the_file_is_not_shown_with_the_configuration(held: dict[str, Any]) -> None:
+    config = parse({"providers": [SERVICE | held], "models": [MODEL | {"backends": ["cloud"]}]}, FILE, {})
+    assert KEY not in repr(config)
+    assert "api.example.com" in repr(config)
+
+
 @pytest.mark.parametrize(
     "tables",
     [
         {"providers": [SERVICE | {"api_key_env": KEY}]},
-        {"providers": [SERVICE | {"api_key": KEY}]},
+        {"providers": [SERVICE | {"api_key": {"value": KEY}}]},
+        {"providers": [KEYED | {"api_key": KEY}]},
+        {"providers": [SERVICE | {"key": KEY}]},
         {"providers": [KEYED | {"connect_seconds": KEY}]},
         {"providers": [SERVICE | {"format": KEY}]},
         {"providers": [SERVICE | {"base_url": f"user:{KEY}@api.example.com"}]},
@@ -299,6 +364,12 @@ def test_a_key_written_into_the_file_by_mistake_is_not_repeated(tables: dict[str
     assert KEY not in refused(tables, {"CLOUD_KEY": KEY})
 
 
+def test_a_key_is_given_in_one_way() -> None:
+    assert refused({"providers": [KEYED | {"api_key": KEY}]}, {"CLOUD_KEY": KEY}) == (
+        'providers[0] ("cloud").api_key: the key is given twice, by api_key_env as well. Remove one of the two.'
+    )
+
+
 def test_a_script_with_an_unknown_failure_is_refused_with_those_there_are() -> None:
     problem = refused({"providers": [SCRIPT | {"name": "s", "fail": "flood"}]})
     assert problem.startswith('providers[0] ("s").fail: there is no failure "flood". Known are: broken, busy,')
@@ -307,6 +378,42 @@ def test_a_script_with_an_unknown_failure_is_refused_with_those_there_are() -> N
 def test_a_key_in_the_place_of_its_name_is_refused_with_what_belongs_there() -> None:
     problem = refused({"providers": [SERVICE | {"api_key_env": KEY}]}, {KEY: KEY})
     assert problem.startswith('providers[0] ("cloud").api_key_env: is not the name of an environment variable')
+
+
+# Who meets whom
+
+
+@pytest.mark.parametrize(
+    ("rules", "setting"),
+    [
+        ({"weights": {"Concise": 1, "Consice": 2}}, "weights"),
+        ({"boosted": ["Consice"]}, "boosted"),
+        ({"targets": {"Consice": ["Concise"]}}, "targets"),
+        ({"targets": {"Concise": ["Consice"]}}, "targets"),
+        ({"strict_targets": {"Consice": ["C*"]}}, "strict_targets"),
+        ({"apart": ["Concise", "Consice"]}, "apart"),
+        ({"outages": ["Consice"]}, "outages"),
+    ],
+)
+def test_a_rule_about_a_model_that_is_not_there_is_refused(rules: dict[str, Any], setting: str) -> None:
+    assert refused({"providers": [SCRIPT], "models": [MODEL], "matchmaker": rules}) == (
+        f'matchmaker.{setting}: there is no model named "Consice". Name one of models, or remove it.'
+    )
+
+
+@pytest.mark.parametrize("text", ["(", "[a", "a{2,1}", "*)"])
+def test_a_pattern_that_cannot_be_read_is_refused_with_its_place(text: str) -> None:
+    rules = {"strict_targets": {"Concise": ["D*", text]}}
+    problem = refused({"providers": [SCRIPT], "models": [MODEL], "matchmaker": rules})
+    assert problem.startswith('matchmaker.strict_targets."Concise"[1]: is not a pattern: ')
+    assert problem.endswith("Mend it; a * stands for anything.")
+
+
+@pytest.mark.parametrize("weight", [-1, math.inf, math.nan, "1"])
+def test_a_weight_of_the_table_that_cannot_be_is_refused(weight: Any) -> None:
+    for rules in ({"weights": {"Concise": weight}}, {"weight_of_others": weight}):
+        problem = refused({"providers": [SCRIPT], "models": [MODEL], "matchmaker": rules})
+        assert problem.startswith("matchmaker.weight")
 
 
 # Places

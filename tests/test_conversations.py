@@ -11,6 +11,7 @@ from arena.conversation import CHOICES, SIDES, Side
 from arena.errors import BackendTimeout, BackendUnreachable
 from arena.providers.script import Cue
 from tests.house import MODELS, House, Screen, Visitor, logged, open_house, other, tables
+from tests.routing import first
 
 FAILED = Status("failed", "out of memory")
 REFUSES = "BEGIN SELECT RAISE(ABORT, 'disk full'); END"
@@ -28,6 +29,13 @@ async def fails(visitor: Visitor, side: Side) -> None:
     cues[other(side)].say("Still here.")
     cues[other(side)].end()
     await visitor.waits()
+
+
+async def recovers(visitor: Visitor) -> None:
+    """Answer the trial by which the router finds that the backend of a failed side is well again."""
+    async with first(visitor.house.backends) as (_, trial):
+        trial.say("Hello.")
+        await trial.cancelled.wait()
 
 
 async def test_a_battle_goes_from_a_prompt_to_the_names(visitor: Visitor) -> None:
@@ -292,6 +300,7 @@ async def test_a_failed_side_leaves_the_other_and_can_be_tried_again(visitor: Vi
     assert "This side took too long to answer." in page
     assert f"Try side {side.upper()} again" in page
     assert f"Try side {other(side).upper()} again" not in page
+    await recovers(visitor)
     cue = await visitor.regenerates(side)
     cue.say("Back again.")
     cue.end()
@@ -336,6 +345,7 @@ async def test_a_failed_side_can_be_tried_again_while_the_other_still_writes(vis
         slow = cues[other(side)]
         slow.say("Slowly, ")
         await stream.until("Slowly,")
+        await recovers(visitor)
         again = await visitor.regenerates(side)
         assert not slow.cancelled.is_set()
         again.say("Back again.")
@@ -356,6 +366,7 @@ async def test_a_failed_side_of_a_later_turn_is_tried_again_with_its_history(vis
     cues["a"].fail(BackendTimeout("silent"))
     cues["b"].end()
     await visitor.waits()
+    await recovers(visitor)
     cue = await visitor.regenerates("a")
     assert said(cue) == [("user", "One?"), ("assistant", "A one."), ("user", "Two?")]
 

@@ -294,8 +294,9 @@ async def test_reasoning_is_not_shown_as_the_answer(visitor: Visitor) -> None:
         await visitor.hears(cues, "A.", "B.")
         await stream.to_the_end()
         assert "Thinking" not in stream.page.text
-    assert not any(b"cake" in piece for piece in visitor.received)
-    assert "cake" not in await visitor.sees()
+        assert stream.page.answer("a") == "A."
+    page = Screen(await visitor.sees())
+    assert (page.answer("a"), page.inside("t1a-thoughts")) == ("A.", "Let me think of a cake.")
     assert ("Let me think of a cake.",) in await visitor.house.sql("SELECT reasoning FROM answers")
 
 
@@ -439,3 +440,38 @@ async def test_a_battle_that_waits_takes_nothing_else(house: House, visitor: Vis
     assert reply.status_code == 409
     assert (await visitor.posts(f"{visitor.path}/stop")).status_code == 303
     assert "Your prompt is kept." in await visitor.sees()
+
+
+# Reasoning, apart from the answer
+
+
+async def test_reasoning_grows_beside_the_answer_as_plain_text(visitor: Visitor) -> None:
+    cues = await visitor.starts()
+    async with visitor.watches() as stream:
+        cues["a"].say(reasoning="Is <b>this</b> *it*?\n")
+        await stream.until("*it*?")
+        cues["a"].say(reasoning="It is.")
+        await stream.until("It is.")
+        assert stream.page.inside("t1a-thoughts") == "Is &lt;b&gt;this&lt;/b&gt; *it*?\nIt is."
+        assert stream.page.inside("t1b-thoughts") == ""
+
+
+async def test_a_watcher_who_comes_back_gets_only_the_reasoning_that_it_lacks(visitor: Visitor) -> None:
+    cues = await visitor.starts()
+    async with visitor.watches() as stream:
+        cues["a"].say(reasoning="First. ")
+        await stream.until("First.")
+        last_id, html = stream.last_id, stream.page.html
+    cues["a"].say(reasoning="Second.")
+    async with visitor.watches(last_id, html) as stream:
+        await stream.until("Second.")
+        assert stream.page.inside("t1a-thoughts") == "First. Second."
+
+
+async def test_reasoning_is_never_told_to_the_model_again(visitor: Visitor) -> None:
+    cues = await visitor.starts("Why?")
+    for cue in cues.values():
+        cue.say(reasoning="A secret thought.")
+    await visitor.hears(cues)
+    for cue in (await visitor.asks("And why that?")).values():
+        assert "A secret thought." not in str(cue.prompt)

@@ -17,7 +17,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from arena.export import COLUMNS, FORMATS
+from arena.export import COLUMNS, FORMATS, WHOLE
+from tests.memory import measured
 from tests.processes import CHECKOUT, Guest, counted, kept, run, scripted, serve, write_config
 
 AWKWARD = 'Commas, "quotes",\nlines\r\nand\ttabs; =1+1, 🦆, 長, \u202e, \u2028, \\n, \ufeff, </script>'
@@ -29,7 +30,7 @@ def fill(folder: Path, votes: int, text: str = "Words of an answer. " * 10) -> N
     write_config(folder, scripted("A.", "B."))
     asyncio.run(_migrate(folder))
     with closing(sqlite3.connect(folder / "arena.db")) as db, db:
-        db.execute("INSERT INTO voters VALUES ('v', '2026-01-01 00:00:00.000000')")
+        db.execute("INSERT INTO voters (id, created_at) VALUES ('v', '2026-01-01 00:00:00.000000')")
         db.executemany(
             "INSERT INTO conversations (id, voter_id, mode, model_a, model_b, pair_probability, created_at)"
             " VALUES (?, 'v', 'battle', 'Aurora', 'Borealis', 0.25, ?)",
@@ -87,7 +88,9 @@ def read(kind: str, content: bytes) -> list[dict[str, Any]]:
         return [row | {name: row[name].isoformat() for name in moments} | _parsed(row) for row in rows]
     kinds: dict[type, Any] = {str: str, int: int, float: float, datetime: str}
     lines = csv.DictReader(io.StringIO(content.decode(), newline=""))
-    flat = [{name: kinds[COLUMNS[name]](value) for name, value in line.items() if value} for line in lines]
+    flat = [
+        {name: kinds[COLUMNS[name]](value) if value else None for name, value in line.items()} for line in lines
+    ]
     return [row | _parsed(row) for row in flat]
 
 
@@ -114,7 +117,7 @@ async def export(folder: Path, kind: str, *options: str) -> list[dict[str, Any]]
 # What is in it
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", WHOLE)
 async def test_a_battle_comes_out_as_it_was_fought(tmp_path: Path, kind: str) -> None:
     async with serve(tmp_path, scripted(f"First {AWKWARD}", "Second.")) as served, served.guest() as guest:
         await guest.begins(AWKWARD)
@@ -138,7 +141,7 @@ async def test_a_battle_comes_out_as_it_was_fought(tmp_path: Path, kind: str) ->
 
 async def test_all_formats_hold_the_same_votes(tmp_path: Path) -> None:
     await asyncio.to_thread(fill, tmp_path, 1201)
-    files = [await export(tmp_path, kind) for kind in FORMATS]
+    files = [await export(tmp_path, kind) for kind in WHOLE]
     assert files[0] == files[1] == files[2]
     assert [row["conversation_id"] for row in files[0]] == [key for key, _, _ in _battles(1201)]
     assert files[0][10]["turn"] == len(files[0][10]["turns"]) == 2
@@ -157,7 +160,7 @@ async def test_parquet_has_the_types_of_its_columns(tmp_path: Path) -> None:
     assert schema.field("prompt_tokens_a").type == pa.int64()
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", WHOLE)
 async def test_since_leaves_out_the_earlier_votes(tmp_path: Path, kind: str) -> None:
     await asyncio.to_thread(fill, tmp_path, 20)
     rows = await export(tmp_path, kind, "--since", "2026-01-01T00:15:00")
@@ -195,7 +198,7 @@ async def test_an_export_beside_a_busy_server_has_every_vote_cast_before_it(tmp_
     async with serve(tmp_path, arena) as served, served.guest() as guest, asyncio.TaskGroup() as both:
         await _votes(guest)
         writing = both.create_task(_votes_on(guest))
-        for kind in FORMATS:
+        for kind in WHOLE:
             before = {key for (key,) in kept(tmp_path, "SELECT conversation_id FROM votes")}
             rows = [row["conversation_id"] for row in await export(tmp_path, kind)]
             assert before <= set(rows)
@@ -271,23 +274,6 @@ async def test_ten_times_the_votes_take_hardly_more_memory(tmp_path: Path, kind:
         folder = tmp_path / str(votes)
         folder.mkdir()
         await asyncio.to_thread(fill, folder, votes)
-        peaks.append(await _peak_of_export(folder, kind))
+        _, peak = await measured(folder, "export", "--format", kind, "--output", "votes")
+        peaks.append(peak)
     assert peaks[1] < 1.5 * peaks[0]
-
-
-async def _peak_of_export(folder: Path, kind: str) -> int:
-    """The most memory that the process which exports ever held, in KiB."""
-    program = (
-        "import resource, sys; from arena.cli import commands; sys.argv[0] = 'arena';"
-        " commands(standalone_mode=False);"
-        " print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
-    )
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", program, "export", "--format", kind, "--output", "votes"),
-        cwd=folder,
-        env={"PYTHONPATH": str(CHECKOUT)},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    out, _ = await process.communicate()
-    return int(out)

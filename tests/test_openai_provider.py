@@ -6,16 +6,12 @@ import json
 import logging
 import subprocess
 import sys
-import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any
 
 import pytest
-from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from arena.backend import Delta, Message, Prompt, Sampling, Usage
 from arena.config import OpenAI
@@ -34,13 +30,36 @@ from arena.providers import make
 from arena.providers.openai import OpenAIClient
 from arena.providers.service import Service
 from tests.servers import conversing, nowhere, read_request, serving
+from tests.services import (
+    DOT,
+    HELLO,
+    KEY,
+    LOOK,
+    STREAM_HEAD,
+    Endpoint,
+    Heard,
+    bare,
+    chunked,
+    connected,
+    event,
+    everything_told_by,
+    failure_of,
+    hear,
+    hear_from,
+    in_turn,
+    refusing,
+    reset,
+    settings_of,
+    silent,
+    stream_of,
+    streaming,
+)
 
-KEY = "sk-planted/4f9d+8a=1"
-HELLO = Prompt((Message("system", "Be kind."), Message("user", "Grüße, 世界 🦜")), model_id="tiny-1")
 
-
-def event(**fields: Any) -> bytes:
-    return b"data: " + json.dumps(fields, ensure_ascii=False).encode() + b"\n\n"
+def client_of(base_url: str, **settings: Any) -> OpenAIClient:
+    client = make(settings_of(**settings)(base_url), {"PLANTED": KEY})
+    assert isinstance(client, OpenAIClient)
+    return client
 
 
 def said(text: str | None, **delta: Any) -> bytes:
@@ -53,117 +72,6 @@ def finished(reason: str = "stop") -> bytes:
 
 USAGE = event(choices=[], usage={"prompt_tokens": 11, "completion_tokens": 2, "total_tokens": 13})
 DONE = b"data: [DONE]\n\n"
-
-
-@dataclass(slots=True)
-class Heard:
-    """One answer, as its reader got it."""
-
-    text: str = ""
-    reasoning: str = ""
-    pieces: int = 0
-    usage: Usage | None = None
-
-
-async def hear(client: OpenAIClient, prompt: Prompt = HELLO) -> Heard:
-    heard = Heard()
-    async with aclosing(client.stream(prompt)) as items:
-        async for item in items:
-            assert heard.usage is None, "something came after the usage"
-            if isinstance(item, Usage):
-                heard.usage = item
-            else:
-                heard.text += item.text
-                heard.reasoning += item.reasoning
-                heard.pieces += 1
-    return heard
-
-
-@dataclass
-class Endpoint:
-    """A fake service. It answers every request alike and keeps what it was sent."""
-
-    respond: Callable[[Request], Awaitable[Response] | Response]
-    bodies: list[dict[str, Any]] = field(default_factory=list)
-    requests: list[Request] = field(default_factory=list)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
-        request = Request(scope, receive)
-        self.bodies.append(json.loads(await request.body()))
-        self.requests.append(request)
-        response = self.respond(request)
-        await (response if isinstance(response, Response) else await response)(scope, receive, send)
-
-
-def streaming(*events: bytes, **headers: str) -> Endpoint:
-    """A service that streams these bytes."""
-
-    async def body() -> AsyncIterator[bytes]:
-        for chunk in events:
-            yield chunk
-
-    return Endpoint(lambda _: StreamingResponse(body(), media_type="text/event-stream", headers=headers))
-
-
-def refusing(status: int, content: Any, **headers: str) -> Endpoint:
-    """A service that answers with an error."""
-    return Endpoint(lambda _: JSONResponse(content, status, headers))
-
-
-def client_of(base_url: str, **settings: Any) -> OpenAIClient:
-    provider = OpenAI(name="hosted", base_url=f"{base_url}/v1", api_key_env="PLANTED", **settings)
-    client = make(provider, {"PLANTED": KEY})
-    assert isinstance(client, OpenAIClient)
-    return client
-
-
-@asynccontextmanager
-async def connected(server: AbstractAsyncContextManager[str], **settings: Any) -> AsyncIterator[OpenAIClient]:
-    """A client of the service that `server` starts; both are closed again."""
-    async with server as base_url:
-        client = client_of(base_url, **settings)
-        try:
-            yield client
-        finally:
-            await client.close()
-
-
-async def hear_from(app: ASGIApp, prompt: Prompt = HELLO, **settings: Any) -> Heard:
-    async with connected(serving(app), **settings) as client:
-        return await hear(client, prompt)
-
-
-async def failure_of(app: ASGIApp, expected: type[BackendError], **settings: Any) -> str:
-    """What the operator reads about the failure."""
-    with pytest.raises(BackendError) as raised:
-        await hear_from(app, **settings)
-    assert type(raised.value) is expected, raised.value
-    return str(raised.value)
-
-
-def bare(
-    *pieces: bytes, then: Callable[[asyncio.StreamWriter], None] | None = None
-) -> AbstractAsyncContextManager[str]:
-    """A server that reads a request, sends these bytes as they are, and hangs up."""
-
-    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_request(reader)
-        for piece in pieces:
-            writer.write(piece)
-            await writer.drain()
-        if then is not None:
-            then(writer)
-
-    return conversing(converse)
-
-
-def chunked(body: bytes) -> bytes:
-    return b"%x\r\n%b\r\n" % (len(body), body)
-
-
-STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
 @pytest.fixture(autouse=True)
@@ -244,6 +152,129 @@ async def test_a_query_in_the_base_url_stays_behind_the_path() -> None:
     assert "authorization" not in service.requests[0].headers
 
 
+async def test_pictures_are_sent_as_parts_before_the_text() -> None:
+    service = streaming(finished(), DONE)
+    await hear_from(service, Prompt((*LOOK.messages, Message("user", "", (DOT, DOT)))))
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORy4="}}
+    assert service.bodies[0]["messages"] == [
+        {"role": "user", "content": [picture, {"type": "text", "text": "What is this?"}]},
+        {"role": "user", "content": [picture, picture]},
+    ]
+
+
+async def test_the_extra_fields_of_the_sampling_stand_over_all_others() -> None:
+    service = streaming(finished(), DONE)
+    extra = {"max_tokens": None, "reasoning_effort": "low", "stream_options": {"include_usage": False}}
+    await hear_from(service, Prompt(HELLO.messages, Sampling(max_tokens=7, extra=extra), "tiny-1"))
+    assert {key: service.bodies[0][key] for key in extra} == extra
+    assert service.bodies[0]["model"] == "tiny-1"
+
+
+async def test_a_reasoning_model_gets_a_developer_role_and_no_sampling_parameters() -> None:
+    service = streaming(finished(), DONE)
+    sampling = Sampling(temperature=0.5, top_p=0.9, max_tokens=7, stop=("END",), seed=3)
+    await hear_from(service, Prompt(HELLO.messages, sampling, "o-1"), reasoning=True)
+    assert service.bodies[0] == {
+        "model": "o-1",
+        "messages": [
+            {"role": "developer", "content": "Be kind."},
+            {"role": "user", "content": "Grüße, 世界 🦜"},
+        ],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "max_completion_tokens": 7,
+        "stop": ["END"],
+        "seed": 3,
+    }
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+@pytest.mark.parametrize("is_reasoning", [False, True])
+async def test_the_field_of_the_token_limit_can_be_chosen(name: str, is_reasoning: bool) -> None:
+    service = streaming(finished(), DONE)
+    prompt = Prompt(HELLO.messages, Sampling(max_tokens=7))
+    await hear_from(service, prompt, reasoning=is_reasoning, max_tokens_field=name)
+    assert {key: value for key, value in service.bodies[0].items() if "max" in key} == {name: 7}
+
+
+# Asking in another way
+
+WHOLE = {"choices": [{"message": {"content": "All of it."}, "finish_reason": "stop"}]}
+NO_STREAM = {
+    "error": {
+        "message": "Unsupported value: 'stream' does not support true with this model.",
+        "type": "invalid_request_error",
+        "param": "stream",
+        "code": "unsupported_value",
+    }
+}
+UNVERIFIED = {"error": {"message": "Your organization must be verified to stream this model.", "param": "stream"}}
+NO_COUNTING = {"error": {"message": "Unrecognized request argument supplied: stream_options", "code": None}}
+FORBIDDEN = {"detail": [{"type": "extra_forbidden", "loc": ["body", "stream_options"], "input": {}}]}
+
+
+async def test_a_service_that_does_not_stream_is_not_asked_to() -> None:
+    service = Endpoint(lambda _: JSONResponse(WHOLE))
+    assert (await hear_from(service, streams=False)).text == "All of it."
+    assert not {"stream", "stream_options"} & service.bodies[0].keys()
+
+
+@pytest.mark.parametrize("refusal", [NO_STREAM, UNVERIFIED], ids=["model", "organisation"])
+async def test_a_model_that_refuses_to_stream_is_asked_once_more_and_that_is_remembered(
+    refusal: dict[str, Any],
+) -> None:
+    service = in_turn(lambda: JSONResponse(refusal, 400), lambda: JSONResponse(WHOLE))
+    async with connected(serving(service), reasoning=True) as client:
+        assert [(await hear(client)).text for _ in range(2)] == ["All of it."] * 2
+    assert [body.get("stream") for body in service.bodies] == [True, None, None]
+
+
+async def test_that_a_model_refuses_to_stream_is_not_held_against_another() -> None:
+    service = in_turn(
+        lambda: JSONResponse(NO_STREAM, 400),
+        lambda: JSONResponse(WHOLE),
+        lambda: stream_of(said("Hi"), finished(), DONE),
+    )
+    async with connected(serving(service)) as client:
+        await hear(client)
+        assert (await hear(client, Prompt(HELLO.messages, model_id="tiny-2"))).text == "Hi"
+    assert [body.get("stream") for body in service.bodies] == [True, None, True]
+
+
+@pytest.mark.parametrize(("status", "refusal"), [(400, NO_COUNTING), (422, FORBIDDEN)], ids=["400", "422"])
+async def test_a_service_that_knows_no_stream_options_is_asked_without(
+    status: int, refusal: dict[str, Any]
+) -> None:
+    service = in_turn(
+        lambda: JSONResponse(refusal, status),
+        lambda: stream_of(said("Hi"), finished(), DONE),
+    )
+    async with connected(serving(service)) as client:
+        assert [(await hear(client)).text for _ in range(2)] == ["Hi"] * 2
+    assert ["stream_options" in body for body in service.bodies] == [True, False, False]
+    assert all(body["stream"] for body in service.bodies)
+
+
+async def test_a_service_that_refuses_every_way_is_asked_in_each_once() -> None:
+    service = in_turn(lambda: JSONResponse(NO_COUNTING, 400), lambda: JSONResponse(NO_STREAM, 400))
+    told = await failure_of(service, BackendRefused)
+    assert "'stream' does not support true" in told
+    assert len(service.bodies) == 3
+
+
+async def test_another_way_that_does_not_help_either_is_not_remembered() -> None:
+    service = in_turn(
+        lambda: JSONResponse(NO_STREAM, 400),
+        lambda: JSONResponse({"error": {"message": "busy"}}, 429),
+        lambda: stream_of(said("Hi"), finished(), DONE),
+    )
+    async with connected(serving(service)) as client:
+        with pytest.raises(BackendBusy):
+            await hear(client)
+        assert (await hear(client)).text == "Hi"
+    assert [body.get("stream") for body in service.bodies] == [True, None, True]
+
+
 # What is heard
 
 
@@ -261,6 +292,17 @@ async def test_the_request_id_of_the_header_goes_before_the_one_of_the_body() ->
 async def test_reasoning_is_kept_apart_under_either_name(name: str) -> None:
     heard = await hear_from(streaming(said(None, **{name: "Hm."}), said("Yes."), finished(), DONE))
     assert (heard.text, heard.reasoning) == ("Yes.", "Hm.")
+
+
+async def test_content_in_parts_is_read_as_text_and_reasoning() -> None:
+    thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}, {"type": "text", "text": "."}]}
+    parts = [thinking, {"type": "thinking", "thinking": "So."}, {"type": "text", "text": "Yes"}, {"type": "odd"}]
+    heard = await hear_from(streaming(event(choices=[{"delta": {"content": parts}}]), said("."), finished(), DONE))
+    assert (heard.text, heard.reasoning) == ("Yes.", "Hm.So.")
+
+
+async def test_an_answer_that_ends_in_an_error_is_no_answer() -> None:
+    await failure_of(streaming(said("Hi"), finished("error"), DONE), BackendUnreachable)
 
 
 async def test_a_refusal_is_read_as_the_answer() -> None:
@@ -288,7 +330,7 @@ async def test_nothing_is_read_after_done() -> None:
 
 
 async def test_a_finished_answer_survives_a_cut_socket() -> None:
-    async with connected(bare(STREAM_HEAD, chunked(said("Hi") + finished()), then=_reset)) as client:
+    async with connected(bare(STREAM_HEAD, chunked(said("Hi") + finished()), then=reset)) as client:
         assert (await hear(client)).text == "Hi"
 
 
@@ -391,7 +433,7 @@ async def test_a_fast_service_is_not_held_up() -> None:
 
 
 async def test_a_client_with_all_its_connections_in_use_is_busy() -> None:
-    async with connected(_silent(), max_connections=1) as client, asyncio.TaskGroup() as group:
+    async with connected(silent(), max_connections=1) as client, asyncio.TaskGroup() as group:
         first = group.create_task(hear(client))
         await asyncio.sleep(0)
         with pytest.raises(BackendBusy, match="all 1 connections are in use"):
@@ -485,12 +527,7 @@ async def test_an_unknown_host_is_unreachable() -> None:
     await client.close()
 
 
-def _reset(writer: asyncio.StreamWriter) -> None:
-    """Drop the connection without a word of farewell."""
-    writer.transport.abort()
-
-
-@pytest.mark.parametrize("then", [None, _reset], ids=["closed", "reset"])
+@pytest.mark.parametrize("then", [None, reset], ids=["closed", "reset"])
 async def test_a_connection_dropped_before_the_headers_is_unreachable(
     then: Callable[[asyncio.StreamWriter], None] | None,
 ) -> None:
@@ -499,37 +536,26 @@ async def test_a_connection_dropped_before_the_headers_is_unreachable(
             await hear(client)
 
 
-def _silent(*pieces: bytes) -> AbstractAsyncContextManager[str]:
-    """A server that sends this much and then nothing more."""
-
-    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_request(reader)
-        writer.writelines(pieces)
-        await reader.read()
-
-    return conversing(converse)
-
-
 async def test_silence_before_the_headers_is_a_timeout() -> None:
-    async with connected(_silent(), read_seconds=0.05) as client:
+    async with connected(silent(), read_seconds=0.05) as client:
         with pytest.raises(BackendTimeout, match=r"hosted: no answer within 0\.05 s"):
             await hear(client)
 
 
 async def test_silence_in_the_middle_is_a_timeout() -> None:
-    async with connected(_silent(STREAM_HEAD, chunked(said("Hi"))), read_seconds=0.05) as client:
+    async with connected(silent(STREAM_HEAD, chunked(said("Hi"))), read_seconds=0.05) as client:
         with pytest.raises(BackendTimeout, match=r"silent for 0\.05 s"):
             await hear(client)
 
 
-@pytest.mark.parametrize("then", [None, _reset], ids=["closed", "reset"])
+@pytest.mark.parametrize("then", [None, reset], ids=["closed", "reset"])
 async def test_a_socket_cut_in_the_middle_is_broken(then: Callable[[asyncio.StreamWriter], None] | None) -> None:
     async with connected(bare(STREAM_HEAD, chunked(said("Hi")), then=then)) as client:
         with pytest.raises(BackendBroken, match="broke off"):
             await hear(client)
 
 
-async def test_framing_that_turns_to_garbage_under_a_waiting_reader_is_a_timeout() -> None:
+async def test_framing_that_turns_to_garbage_under_a_waiting_reader_is_broken_at_once() -> None:
     is_waiting = asyncio.Event()
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -540,13 +566,13 @@ async def test_framing_that_turns_to_garbage_under_a_waiting_reader_is_a_timeout
         await reader.read()
 
     async with conversing(converse) as base_url:
-        service = Service(OpenAI(name="hosted", base_url=base_url, read_seconds=0.2), {})
+        service = Service(OpenAI(name="hosted", base_url=base_url, read_seconds=60), {})
         async with service.post("/", b"{}", {}) as response, aclosing(service.chunks(response)) as chunks:
             await anext(chunks)
             more = asyncio.ensure_future(anext(chunks))
             await asyncio.sleep(0)
             is_waiting.set()
-            with pytest.raises(BackendTimeout, match=r"silent for 0\.2 s"):
+            with pytest.raises(BackendBroken, match="broke off"):
                 await asyncio.wait_for(more, 5)
         await service.close()
 
@@ -575,6 +601,8 @@ async def test_what_is_not_http_is_broken() -> None:
         (403, BackendRefused),
         (404, BackendRefused),
         (408, BackendTimeout),
+        (409, BackendBusy),
+        (425, BackendBusy),
         (429, BackendBusy),
         (500, BackendUnreachable),
         (502, BackendUnreachable),
@@ -675,7 +703,7 @@ async def test_no_more_of_a_refusal_is_read_than_needed() -> None:
 
 
 async def test_a_stream_that_just_ends_is_broken() -> None:
-    assert "ended without a finish_reason" in await failure_of(streaming(said("Hi")), BackendBroken)
+    assert "ended before the answer did" in await failure_of(streaming(said("Hi")), BackendBroken)
 
 
 async def test_an_empty_stream_is_broken() -> None:
@@ -697,7 +725,7 @@ async def test_an_empty_stream_is_broken() -> None:
 )
 async def test_an_event_that_is_no_chunk_is_broken(data: bytes) -> None:
     told = await failure_of(streaming(said("Hi"), b"data: " + data + b"\n\n", finished(), DONE), BackendBroken)
-    assert told.startswith("hosted: sent no chunk of a completion")
+    assert told.startswith("hosted: sent no piece of an answer")
 
 
 async def test_a_page_from_a_proxy_is_broken() -> None:
@@ -746,16 +774,6 @@ async def test_an_error_in_the_place_of_a_completion_is_the_error_it_names() -> 
 
 
 # The key
-
-
-def everything_told_by(error: BaseException) -> str:
-    """All that a log, a debugger or a bug report would print of an error and of those behind it."""
-    told = "".join(traceback.format_exception(error))
-    behind: BaseException | None = error
-    while behind is not None:
-        told += str(behind) + repr(behind) + repr(vars(behind))
-        behind = behind.__cause__ or behind.__context__
-    return told
 
 
 @pytest.mark.parametrize(

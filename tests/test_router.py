@@ -2,11 +2,11 @@
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Coroutine
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
@@ -23,95 +23,13 @@ from arena.errors import (
     PromptTooLong,
     Unavailable,
 )
-from arena.providers.script import CuedBackend
 from arena.router import Handed, Router
+from tests.routing import CHAT, House, first, soon
 
-CHAT = (Message("user", "Why?"),)
 LOADING = Status("loading", "reading weights", 0.5)
 WAITING = Status("waiting")
 FAILED = Status("failed", "no such folder")
 BRIEF = 0.05  # seconds: a time limit that a test waits for
-PATIENCE = 5  # seconds: after these, what a test waits for will not come
-
-T = TypeVar("T")
-
-
-def soon(awaited: Awaitable[T]) -> Coroutine[Any, Any, T]:
-    """What is awaited, or `TimeoutError` where it does not come."""
-    return asyncio.wait_for(awaited, PATIENCE)
-
-
-class House:
-    """A router over cued backends: `models` are their names in config.toml, each with its backends."""
-
-    def __init__(self, models: dict[str, list[str]], luck: int = 1, **settings: Any) -> None:
-        names = list(dict.fromkeys(name for backends in models.values() for name in backends))
-        limits = settings.pop("limits", {})
-        tables = {
-            "providers": [{"name": name, "format": "script"} for name in names],
-            "models": [{"name": name, "backends": found} | settings for name, found in models.items()],
-            "limits": limits,
-        }
-        self.backends = {name: CuedBackend(name) for name in names}
-        self.router = Router(parse(tables, Path("config.toml"), {}), self.backends, random.Random(luck))
-
-    def become(self, **statuses: Status) -> None:
-        for name, status in statuses.items():
-            self.backends[name].become(status)
-
-    def asks(self, model: str = "one") -> "asyncio.Task[Heard]":
-        """A request for the model, under way."""
-        return asyncio.create_task(self.hears(model))
-
-    async def hears(self, model: str = "one") -> "Heard":
-        """The answer of the model, to its end."""
-        heard = Heard()
-        try:
-            async with aclosing(self.router.stream(model, CHAT)) as events:
-                async for event in events:
-                    heard.take(event)
-        except BackendError as exc:
-            heard.error = exc
-        return heard
-
-    async def asked(self) -> str:
-        """The name of the backend that the next request is handed to; it answers at once."""
-        task = self.asks()
-        async with first(self.backends) as (name, cue):
-            cue.end()
-        await soon(task)
-        return name
-
-
-class Heard:
-    """What came of one request."""
-
-    def __init__(self) -> None:
-        self.backends: list[str] = []
-        self.text = ""
-        self.usage: Usage | None = None
-        self.error: BackendError | None = None
-
-    def take(self, event: Handed | Delta | Usage) -> None:
-        match event:
-            case Handed(backend):
-                self.backends.append(backend)
-            case Delta(text):
-                self.text += text
-            case Usage():
-                self.usage = event
-
-
-@asynccontextmanager
-async def first(backends: dict[str, CuedBackend]) -> AsyncIterator[tuple[str, Any]]:
-    """The backend that is asked first, and its cue."""
-    waits = {asyncio.create_task(backend.asked()): name for name, backend in backends.items()}
-    done, others = await asyncio.wait(waits, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
-    for task in others:
-        task.cancel()
-    assert len(done) == 1, "not exactly one backend was asked"
-    (found,) = done
-    yield waits[found], found.result()
 
 
 # Who can be drawn
@@ -227,7 +145,7 @@ async def test_a_backend_is_told_the_models_system_prompt_sampling_and_name() ->
     await house.asked()
     (prompt,) = house.backends["x"].prompts
     assert prompt.messages == (Message("system", "Be brief."), *CHAT)
-    assert asdict(prompt.sampling) == sampling | {"stop": ("##",)}
+    assert asdict(prompt.sampling) == sampling | {"stop": ("##",), "extra": {}}
     assert prompt.model_id == "m-1"
 
 

@@ -122,7 +122,7 @@ def _folded(sql: str) -> str:
         "UPDATE conversations SET model_b = model_a",
         "UPDATE conversations SET pair_probability = 0",
         "UPDATE conversations SET pair_probability = 1.1",
-        "UPDATE conversations SET pair_probability = NULL",
+        "UPDATE conversations SET model_a = NULL, model_b = NULL",
         "UPDATE conversations SET mode = 'war'",
         "UPDATE conversations SET voter_id = 'nobody'",
         "UPDATE turns SET number = 0",
@@ -158,7 +158,7 @@ async def test_every_connection_waits_for_the_disk_and_keeps_foreign_keys(databa
 async def test_a_reader_cannot_write(database: Database) -> None:
     with pytest.raises(StoreError, match="readonly"):
         async with database.read() as db:
-            await db.execute(text("INSERT INTO voters VALUES ('x', '2026-01-01')"))
+            await db.execute(text("INSERT INTO voters (id, created_at) VALUES ('x', '2026-01-01')"))
 
 
 async def test_readers_do_not_wait_for_a_writer(store: Store, database: Database) -> None:
@@ -200,7 +200,7 @@ async def test_a_write_that_is_cancelled_leaves_the_way_free_for_the_next(store:
 async def test_a_write_that_fails_leaves_nothing_behind(database: Database) -> None:
     async def fails() -> None:
         async with database.write() as db:
-            await db.execute(text("INSERT INTO voters VALUES ('half', '2026-01-01')"))
+            await db.execute(text("INSERT INTO voters (id, created_at) VALUES ('half', '2026-01-01')"))
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,8 +11,8 @@ from typing import IO
 
 import click
 
-from arena import config as configuration
-from arena.cli.options import config_option
+from arena.cli.options import config_option, keyless
+from arena.cli.progress import progress
 from arena.config import Config
 from arena.errors import ArenaError
 from arena.export import FORMATS, export
@@ -27,7 +27,8 @@ from arena.store import open_store
     type=click.Choice(list(FORMATS)),
     default="jsonl",
     show_default=True,
-    help="JSON lines, one object a vote; a table for spreadsheets; or a table for data frames.",
+    help="JSON lines, one object a vote; a table for spreadsheets; a table for data frames; or one of the formats "
+    "in which votes of other arenas were released.",
 )
 @click.option(
     "--output", type=click.Path(path_type=Path, dir_okay=False), help="The file; left out: the terminal."
@@ -38,7 +39,7 @@ def command(config_file: Path, kind: str, output: Path | None, since: datetime |
 
     The server may be running. A file appears under its name only when it is complete.
     """
-    config = configuration.read(config_file, AnyKey())
+    config = keyless(config_file)
     if output is None and not FORMATS[kind].is_text and sys.stdout.isatty():
         raise click.UsageError(f"{kind} is not text: name a file with --output.")
     moment = since.replace(tzinfo=UTC) if since else None
@@ -48,18 +49,11 @@ def command(config_file: Path, kind: str, output: Path | None, since: datetime |
         click.echo(f"{count:,} votes in {output}", err=True)
 
 
-class AnyKey(dict[str, str]):
-    """An environment in which no key is missing: votes can be exported without the providers' keys."""
-
-    def get(self, key: str, default: object = None) -> str:
-        return "not needed"
-
-
 async def _export(config: Config, kind: str, out: IO[bytes], since: datetime | None) -> int:
     store = await open_store(config.database_url)
     try:
-        with _progress(await store.count_votes(since)) as advance:
-            return await export(store.votes(since), FORMATS[kind](out), advance)
+        with progress("votes", await store.count_votes(since)) as advance:
+            return await export(store.votes(since), FORMATS[kind](out), lambda: advance(1))
     finally:
         await store.close()
 
@@ -83,17 +77,3 @@ def _target(output: Path | None) -> Iterator[IO[bytes]]:
     finally:
         with suppress(OSError):
             part.unlink()
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[], None]]:
-    """A bar on a terminal, nothing elsewhere."""
-    if not sys.stderr.isatty():
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task("votes", total=total)
-        yield lambda: bar.advance(task)

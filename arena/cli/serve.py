@@ -10,9 +10,8 @@ from pathlib import Path
 import click
 import uvicorn
 
-from arena import config as configuration
 from arena.app import create_app
-from arena.cli.options import config_option
+from arena.cli.options import config_option, configured, endpoints_option
 from arena.config import Config
 from arena.errors import ArenaError
 
@@ -25,9 +24,10 @@ LISTENERS = 8
 
 @click.command("serve")
 @config_option
+@endpoints_option
 @click.option("--host", help="The address to listen on, instead of the one in the configuration.")
 @click.option("--port", type=click.IntRange(0, 65535), help="The port, likewise. 0 takes a free one.")
-def command(config_file: Path, host: str | None, port: int | None) -> None:
+def command(config_file: Path, endpoints_file: Path | None, host: str | None, port: int | None) -> None:
     """Serve the arena.
 
     Pages are there at once; engines load in the background. Stop it with Ctrl-C.
@@ -35,7 +35,7 @@ def command(config_file: Path, host: str | None, port: int | None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for chatty in ("httpx", "alembic", "vllm"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
-    config = configuration.read(config_file)
+    config = configured(config_file, endpoints_file)
     Server(config, host or config.server.host, config.server.port if port is None else port).run()
 
 

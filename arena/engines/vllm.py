@@ -214,11 +214,12 @@ class Chat:
         yield Usage(prompt_tokens, completion_tokens, finish_reason, request_id)
 
     def sampling(self, sampling: Sampling, room: int) -> "SamplingParams":
-        """`room` is how many tokens the context has left."""
+        """`room` is how many tokens the context has left. `extra` are fields of vLLM's SamplingParams."""
         from vllm.sampling_params import RequestOutputKind, SamplingParams
 
         asked = {key: value for key, value in dataclasses.asdict(sampling).items() if value not in (None, ())}
-        settings = self.defaults | asked
+        extra = asked.pop("extra", {})
+        settings = self.defaults | asked | extra
         settings["max_tokens"] = min(settings.get("max_tokens", room), room)
         settings["stop"] = list(settings.get("stop", ()))
         return SamplingParams(**settings, output_kind=RequestOutputKind.DELTA)

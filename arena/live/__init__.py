@@ -6,7 +6,7 @@ Text is rendered once however many watch, and not at all while nobody does. Know
 """
 
 from arena.live.live import Live, chat_for
-from arena.live.side import Cursor, LiveSide, SideCursor, SideFrame
+from arena.live.side import UNWATCHED, Cursor, LiveSide, SideCursor, SideFrame
 from arena.live.turn import Frame, LiveTurn
 
-__all__ = ["Cursor", "Frame", "Live", "LiveSide", "LiveTurn", "SideCursor", "SideFrame", "chat_for"]
+__all__ = ["UNWATCHED", "Cursor", "Frame", "Live", "LiveSide", "LiveTurn", "SideCursor", "SideFrame", "chat_for"]

@@ -3,13 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Iterable
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any
 
 from arena.backend import Message
 from arena.config import Config
-from arena.conversation import Answer, Conversation, Side
+from arena.conversation import SIDES, Answer, Conversation, Pair, Side
 from arena.errors import BackendError, StoreError, Unavailable
 from arena.live.side import LiveSide
 from arena.live.turn import LiveTurn
@@ -55,32 +56,39 @@ class Live:
         """The turn in flight of that conversation, if there is one."""
         return self._turns.get(key)
 
+    @property
+    def in_flight(self) -> int:
+        """How many conversations have a turn being written, or waiting for its pair."""
+        return len(self._turns)
+
     # What a visitor does
 
     async def open(self, voter_id: str, prompt: str) -> Conversation:
         """Start a battle. The row exists before anything runs. Raises `Unavailable` where none can be drawn."""
         pair = self.router.draw()
-        conversation = await self.store.open_conversation(voter_id, prompt, pair)
+        with self.router.places(*(names_in(pair) if pair else ())):
+            conversation = await self.store.open_conversation(voter_id, prompt, pair)
         self._launch(conversation)
         return conversation
 
     async def follow_up(self, key: str, voter_id: str | None, prompt: str) -> None:
-        """The next prompt of a battle. Raises `NotFound`, `Conflict`."""
-        self._launch(await self.store.open_turn(key, voter_id, prompt, self.config.limits.turns))
+        """The next prompt of a battle. Raises `NotFound`, `Conflict`, `Unavailable`."""
+        with await self._places(key, voter_id, SIDES):
+            conversation = await self.store.open_turn(key, voter_id, prompt, self.config.limits.turns)
+        self._launch(conversation)
 
     async def regenerate(self, key: str, voter_id: str | None, side: Side | None) -> None:
-        """Answer the last prompt again, on one side or both. Raises `NotFound`, `Conflict`."""
-        self._launch(await self.store.regenerate(key, voter_id, side))
+        """Answer the last prompt again, on one side or both. Raises `NotFound`, `Conflict`, `Unavailable`."""
+        with await self._places(key, voter_id, (side,) if side else SIDES):
+            conversation = await self.store.regenerate(key, voter_id, side)
+        self._launch(conversation)
 
     async def stop(self, key: str) -> None:
         """End the sides being written and keep their text; returns when it is kept. A no-op where none is."""
         turn = self._turns.get(key)
         if turn is None or turn.task is None or not turn.is_drawn:
             return
-        for side in turn.sides.values():
-            side.is_stopping = True
-            if side.generation:
-                side.generation.cancel()
+        turn.stop()
         await asyncio.wait([turn.task])
 
     async def revive(self, conversation: Conversation) -> LiveTurn | None:
@@ -90,9 +98,28 @@ class Live:
             return None
         if conversation.vote is None and is_cut_off and conversation.id not in self._turns:
             if conversation.pair is not None:
-                conversation = await self.store.revive(conversation)
-            self._launch(conversation)
+                conversation = await self._write_again(conversation)
+            if conversation.pair is None or conversation.last.is_streaming:
+                self._launch(conversation)
         return self._turns.get(conversation.id)
+
+    async def _places(self, key: str, voter_id: str | None, sides: Iterable[Side]) -> AbstractContextManager[None]:
+        """Places for these sides of a battle, before anything of its next answers is stored."""
+        pair = (await self.store.conversation(key, voter_id)).pair
+        names = [pair.model(side) for side in sides] if pair else []
+        self.router.check_room(*names)
+        return self.router.places(*names)
+
+    async def _write_again(self, conversation: Conversation) -> Conversation:
+        """The conversation with its interrupted sides begun anew, or as it is where their queues are full."""
+        assert conversation.pair is not None
+        names = [conversation.pair.model(side) for side in conversation.last.sides_in("interrupted")]
+        try:
+            self.router.check_room(*names)
+        except Unavailable:
+            return conversation
+        with self.router.places(*names):
+            return await self.store.revive(conversation)
 
     # What the server does about it
 
@@ -118,7 +145,9 @@ class Live:
         try:
             conversation = turn.conversation
             if conversation.pair is None:
-                conversation = await self.store.set_pair(conversation, await self.router.wait_to_draw())
+                pair = await self.router.wait_to_draw()
+                with self.router.places(*names_in(pair)):
+                    conversation = await self.store.set_pair(conversation, pair)
             self._begin(turn, conversation)
             while writing := [s.writing for s in turn.sides.values() if s.writing and not s.writing.done()]:
                 await asyncio.wait(writing)
@@ -163,8 +192,9 @@ class Live:
     async def _generate(self, turn: LiveTurn, side: LiveSide) -> Answer:
         """One side's answer, however it ended. Only the stop of the server passes through."""
         chat = chat_for(turn.conversation, side.answer.side)
+        thread = thread_of(turn.conversation, side.answer.side)
         try:
-            async with aclosing(self.router.stream(side.answer.model, chat)) as events:
+            async with aclosing(self.router.stream(side.answer.model, chat, thread)) as events:
                 async for event in events:
                     had_begun = side.has_begun
                     side.take(event)
@@ -184,7 +214,16 @@ class Live:
     async def _save_regularly(self) -> None:
         while True:
             await asyncio.sleep(self.config.live.checkpoint_seconds)
+            self._stop_unwatched(monotonic())
             await self._save()
+
+    def _stop_unwatched(self, now: float) -> None:
+        """End what nobody has looked at for too long, and keep its text: a model's time is for those who watch."""
+        limit = self.config.live.cancel_when_unwatched_after
+        for turn in self._turns.values():
+            if limit and turn.is_drawn and turn.unwatched_seconds(now) >= limit:
+                log.info("battle %s is watched by nobody and is stopped", turn.conversation.id)
+                turn.stop(is_unwatched=True)
 
     async def _save(self) -> None:
         """Save the texts in flight that have grown since they were last saved."""
@@ -217,9 +256,18 @@ def _grown(turns: Iterable[LiveTurn]) -> Iterable[tuple[LiveSide, Partial]]:
             yield live, Partial(key, number, live.answer.side, live.answer.version, text, reasoning)
 
 
+def names_in(pair: Pair) -> tuple[str, str]:
+    return pair.a, pair.b
+
+
 def chat_for(conversation: Conversation, side: Side) -> tuple[Message, ...]:
     """The chat as this side knows it: every prompt, and its own answers to the earlier ones."""
     chat: list[Message] = []
     for turn in conversation.turns[:-1]:
         chat += [Message("user", turn.prompt), Message("assistant", turn.answers[side].text)]
     return (*chat, Message("user", conversation.last.prompt))
+
+
+def thread_of(conversation: Conversation, side: Side) -> str | None:
+    """What the side's service called the conversation in the turn before, if it keeps one."""
+    return conversation.turns[-2].answers[side].thread if len(conversation.turns) > 1 else None

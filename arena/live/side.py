@@ -1,25 +1,34 @@
 """One answer being written, and what a watcher who has seen some of it still lacks."""
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from time import monotonic
 
 from arena.backend import Delta, Usage
 from arena.conversation import Answer, AnswerState, Side
-from arena.markdown import Rendering, render
-from arena.router import Handed
+from arena.markdown import Rendering, clean, render
+from arena.router import Event, Handed, Waiting
 
-ENDED = -1  # the `opened` of an answer that has no open block any more
+# The `opened` of an answer that has no open block: any more; or yet, and then less by one for each who is ahead.
+ENDED = -1
+WAITING = -2
+
+UNWATCHED = "unwatched"
+"""The finish reason of an answer that was stopped because nobody looked on."""
 
 
 @dataclass(frozen=True, slots=True)
 class SideCursor:
-    """How much of one side a watcher has: which version, its finished blocks, its open block and what follows."""
+    """How much of one side a watcher has.
+
+    Which version, its finished blocks, its open block and what follows in it, and characters of its reasoning.
+    """
 
     version: int = 0
     blocks: int = 0
     opened: int = 0
     rest: int = 0
+    thoughts: int = 0
 
 
 Cursor = dict[Side, SideCursor]
@@ -30,7 +39,8 @@ class SideFrame:
     """What a watcher lacks of one side.
 
     With `is_whole`, `blocks` replace all it has; otherwise they are appended. `open_html` replaces the open block
-    where it is not `None`; otherwise `rest` is appended inside it.
+    where it is not `None`; otherwise `rest` is appended inside it. `thoughts` is plain text, to be appended to the
+    reasoning. With `is_silent` there is nothing to read yet.
     """
 
     side: Side
@@ -38,7 +48,9 @@ class SideFrame:
     blocks: list[str]
     open_html: str | None
     rest: str
+    thoughts: str
     is_ended: bool
+    is_silent: bool
 
 
 class LiveSide:
@@ -49,14 +61,18 @@ class LiveSide:
         self.rendering = Rendering()
         self.reasoning: list[str] = []
         self.is_ended = False
+        self.ahead: int | None = None  # so many are served first, while the answer waits for a backend
         self.is_stopping = False
+        self.is_unwatched = False  # which is why it is stopping
         self.generation: asyncio.Task[Answer] | None = None
         self.writing: asyncio.Task[None] | None = None
         self.saved = 0
         self._replaced = 0  # how often all that was shown had to be replaced
-        self._asked = monotonic()
+        self._asked = monotonic()  # and once it has been, the moment a backend was first handed the request
+        self._is_handed = False
         self._is_stale = False
         self._has_text = False
+        self._thoughts = 0  # characters of reasoning
 
     @property
     def has_begun(self) -> bool:
@@ -70,11 +86,19 @@ class LiveSide:
             self.rendering.update()
             self._is_stale = False
         page = self.rendering
-        opened = ENDED if self.is_ended else page.opened
+        opened = ENDED if self.is_ended else page.opened if self.ahead is None else WAITING - self.ahead
         version = self.answer.version * 2 + self._replaced
-        return SideCursor(version, len(page.blocks), opened, len(page.rest))
+        return SideCursor(version, len(page.blocks), opened, len(page.rest), self._thoughts)
 
-    def take(self, event: Handed | Delta | Usage) -> None:
+    def stop(self, *, is_unwatched: bool) -> None:
+        """End the generation; what it has written stays. Once is enough."""
+        if self.is_stopping or self.is_ended:
+            return
+        self.is_stopping, self.is_unwatched = True, is_unwatched
+        if self.generation:
+            self.generation.cancel()
+
+    def take(self, event: Event) -> None:
         """Note the next event of the stream."""
         match event:
             case Delta(text, reasoning):
@@ -84,19 +108,22 @@ class LiveSide:
                     self.rendering.feed(text)
                     self._is_stale = self._has_text = True
                 if reasoning:
-                    self.reasoning.append(reasoning)
-            case Usage(prompt_tokens, completion_tokens, finish_reason, request_id):
-                self._note(
-                    prompt_tokens=prompt_tokens,
-                    completion_tokens=completion_tokens,
-                    finish_reason=finish_reason,
-                    request_id=request_id,
-                )
+                    self.reasoning.append(clean(reasoning))
+                    self._thoughts += len(self.reasoning[-1])
+            case Usage():
+                self._note(**asdict(event))
+            case Waiting(ahead):
+                self.ahead = ahead
             case Handed(backend):
+                self.ahead = None
+                if not self._is_handed:
+                    self._is_handed, self._asked = True, monotonic()
                 self._note(backend=backend)
 
     def end(self, state: AnswerState, error: str | None = None) -> Answer:
         """The answer as it is kept: no more text will come."""
+        if state == "stopped" and self.is_unwatched:
+            self._note(finish_reason=UNWATCHED)
         self._note(
             state=state,
             error=error,
@@ -128,7 +155,9 @@ class LiveSide:
             blocks=page.blocks[0 if is_whole else seen.blocks :],
             open_html=page.open_with_rest if is_new else None,
             rest="" if is_new else page.rest[seen.rest :],
+            thoughts="".join(self.reasoning)[0 if is_whole else seen.thoughts :],
             is_ended=self.is_ended,
+            is_silent=not self.has_begun,
         )
         return frame, now
 

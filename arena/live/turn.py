@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
+from time import monotonic
 
 from arena.conversation import Conversation, Side
 from arena.live.side import Cursor, LiveSide, SideCursor, SideFrame
@@ -50,10 +51,12 @@ class LiveTurn:
         self.is_dismissed = False
         self.task: asyncio.Task[None] | None = None
         self._watchers: set[_Watcher] = set()
+        self._seen = monotonic()
 
     def begin(self, conversation: Conversation) -> list[LiveSide]:
         """The drawn conversation, whose `streaming` sides are to be written; returns those that are new."""
         self.conversation = conversation
+        self.look()
         answers = conversation.last.answers
         fresh = {
             side: LiveSide(answers[side])
@@ -82,6 +85,19 @@ class LiveTurn:
     def cursor(self) -> Cursor:
         """Where a watcher is that has been given everything."""
         return {side: live.position for side, live in self.sides.items()}
+
+    def look(self) -> None:
+        """Somebody has asked for the page as it is now: a browser without JavaScript does nothing else."""
+        self._seen = monotonic()
+
+    def unwatched_seconds(self, now: float) -> float:
+        """For how long nobody has watched. `now` is on the monotonic clock."""
+        return 0.0 if self._watchers else now - self._seen
+
+    def stop(self, *, is_unwatched: bool = False) -> None:
+        """End the sides being written; they are kept as they are."""
+        for side in self.sides.values():
+            side.stop(is_unwatched=is_unwatched)
 
     def settle(self) -> None:
         """No side is being written any more."""
@@ -133,3 +149,4 @@ class LiveTurn:
                     yield None
         finally:
             self._watchers.discard(watcher)
+            self.look()

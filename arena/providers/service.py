@@ -6,18 +6,18 @@ service's words, are not chained to ours. The environment's proxies and certific
 SSL_CERT_FILE) are honoured.
 """
 
-import re
 import ssl
 from asyncio import get_running_loop, timeout
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from functools import cache
-from typing import Protocol
 
 import aiohttp
 import httpx
-from httpx_aiohttp import HttpxAiohttpClient
 
+from arena.config import Hosted
 from arena.errors import (
     BackendBroken,
     BackendBusy,
@@ -28,49 +28,44 @@ from arena.errors import (
     ConfigError,
 )
 from arena.patience import Patience
+from arena.providers.keys import key_of
+from arena.providers.transport import Client
 
 MESSAGE_CHARACTERS = 400
 
 _FOREIGN_ERRORS = (httpx.HTTPError, aiohttp.ClientError, OSError)
-"""What the transport raises. httpx-aiohttp passes some of aiohttp's errors on as they are."""
+"""What the transports raise. httpx-aiohttp passes some of aiohttp's errors on as they are."""
 
 # Shorter than the five seconds after which uvicorn, and so vLLM's server, hangs up on an idle connection:
 # a POST that crosses the hang-up is lost.
 _IDLE_SECONDS = 4.0
 
 
-class Hosted(Protocol):
-    """The settings that every hosted service has."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def base_url(self) -> str: ...
-    @property
-    def api_key_env(self) -> str | None: ...
-    @property
-    def connect_seconds(self) -> float: ...
-    @property
-    def read_seconds(self) -> float: ...
-    @property
-    def max_connections(self) -> int: ...
-
-
 class Service:
     """One service and its pool, which lives from `open` or the first request to `close`."""
 
     def __init__(self, settings: Hosted, environ: Mapping[str, str]) -> None:
-        self.key = _key(settings, environ)
+        self._key = key_of(settings, environ)
+        # Every key so far, and headers that may well be one: to be kept out of the log.
+        self._secrets = {secret for secret in (self._key(), *settings.headers.values()) if secret}
         self._settings = settings
         self._base = _base(settings)
         self._http: httpx.AsyncClient | None = None
         self._in_flight = 0
 
+    @property
+    def key(self) -> str | None:
+        """The key as it is now. Raises `BackendRefused` where its file has become unreadable."""
+        key = self._key()
+        if key:
+            self._secrets.add(key)
+        return key
+
     def open(self) -> httpx.AsyncClient:
         """The pool, made in the running loop."""
         if self._http is None:
             seconds = self._settings.connect_seconds
-            self._http = HttpxAiohttpClient(
+            self._http = Client(
                 verify=_certificates(),
                 limits=httpx.Limits(
                     max_connections=self._settings.max_connections, keepalive_expiry=_IDLE_SECONDS
@@ -86,14 +81,16 @@ class Service:
             await http.aclose()
 
     @asynccontextmanager
-    async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> AsyncIterator[httpx.Response]:
+    async def post(
+        self, path: str, body: bytes, headers: Mapping[str, str], query: Mapping[str, str] | None = None
+    ) -> AsyncIterator[httpx.Response]:
         """The response, whatever its status, as soon as its headers are here. Leaving the block hangs up."""
         limit = self._settings.max_connections
         if self._in_flight >= limit:
             raise self.error(BackendBusy, f"all {limit} connections are in use (max_connections)")
         self._in_flight += 1
         try:
-            async with aclosing(await self._send(path, body, headers)) as response:
+            async with aclosing(await self._send(path, body, headers, query)) as response:
                 yield response
         finally:
             self._in_flight -= 1
@@ -101,8 +98,8 @@ class Service:
     async def chunks(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
         """The body as it comes. Raises `BackendTimeout` after a silence, `BackendBroken` where it breaks off.
 
-        The silence is timed here, not in the transport: aiohttp 3.14 neither wakes nor times out a reader who
-        waits while the framing of a chunked body turns to garbage, and tells a later one by a RuntimeError.
+        The silence is timed here: our transport times none. aiohttp 3.14, used where a proxy is, neither wakes nor
+        times out a reader who waits while framing turns to garbage, and tells a later one by a RuntimeError.
         """
         body = response.aiter_bytes() if "content-encoding" in response.headers else aiter(_raw(response))
         silence, now = self._settings.read_seconds, get_running_loop().time
@@ -132,16 +129,19 @@ class Service:
 
         This is the one door to the log: the key is taken out, the rest put on one line and cut.
         """
-        if self.key:
-            words = words.replace(self.key, "[key]")
+        for secret in self._secrets:
+            words = words.replace(secret, "[key]")
         words = "".join(c if c.isprintable() else " " for c in " ".join(words.split()))
         cut = words if len(words) <= MESSAGE_CHARACTERS else f"{words[:MESSAGE_CHARACTERS]}…"
         return kind(f"{self._settings.name}: {cut}")
 
-    async def _send(self, path: str, body: bytes, headers: Mapping[str, str]) -> httpx.Response:
+    async def _send(
+        self, path: str, body: bytes, headers: Mapping[str, str], query: Mapping[str, str] | None
+    ) -> httpx.Response:
         http = self.open()
-        url = self._base.copy_with(path=self._base.path.rstrip("/") + path)
-        request = http.build_request("POST", url, content=body, headers={**_HEADERS, **headers})
+        url = self._base.copy_with(path=self._base.path.rstrip("/") + path).copy_merge_params(query or {})
+        all_headers = {**_HEADERS, **headers, **self._settings.headers}
+        request = http.build_request("POST", url, content=body, headers=all_headers)
         try:
             async with timeout(self._settings.read_seconds) as silence:
                 return await http.send(request, stream=True)
@@ -156,6 +156,8 @@ class Service:
             return self.error(BackendTimeout, f"no answer within {self._settings.read_seconds:g} s")
         if isinstance(cause, aiohttp.ClientResponseError):
             return self.error(BackendBroken, f"does not speak HTTP: {cause.message}")
+        if isinstance(cause, httpx.RemoteProtocolError):
+            return self.error(BackendBroken, f"does not speak HTTP: {cause}")
         return self.error(BackendUnreachable, str(cause) or type(cause).__name__)
 
     def _cut_off(self, exc: Exception) -> BackendError:
@@ -188,7 +190,7 @@ def _certificates() -> ssl.SSLContext:
 
 def _cause(exc: Exception) -> BaseException:
     """aiohttp's own error, which tells more: httpx-aiohttp calls a refused connection a timeout."""
-    return (isinstance(exc, httpx.HTTPError) and exc.__cause__) or exc
+    return exc.__cause__ if isinstance(exc.__cause__, aiohttp.ClientError) else exc
 
 
 def by_status(status: int) -> type[BackendError]:
@@ -196,26 +198,22 @@ def by_status(status: int) -> type[BackendError]:
     match status:
         case 408 | 504 | 524:
             return BackendTimeout
-        case 429 | 503 | 529:
+        case 409 | 425 | 429 | 503 | 529:
             return BackendBusy
         case _ if status >= 500:
             return BackendUnreachable
     return BackendRefused
 
 
-def _key(settings: Hosted, environ: Mapping[str, str]) -> str | None:
-    """The key, fit for a header. The error names the variable, never what it holds."""
-    variable = settings.api_key_env
-    if variable is None:
+def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """In how many seconds to ask again (RFC 9110, section 10.2.3: seconds or a date); `None` where unsaid."""
+    said = headers.get("retry-after", "").strip()
+    if said.isdecimal():
+        return float(said[:9])
+    try:
+        return max(0.0, (parsedate_to_datetime(said) - now).total_seconds())
+    except (ValueError, TypeError):  # TypeError: a date without a time zone
         return None
-    key = environ.get(variable, "").strip()
-    if not re.fullmatch(r"[!-~]+", key):
-        raise ConfigError(
-            f'providers ("{settings.name}").api_key_env: {variable} '
-            + ("holds characters that no header can carry." if key else "is missing from the environment.")
-            + f" Set it before starting: export {variable}=…"
-        )
-    return key
 
 
 def _base(settings: Hosted) -> httpx.URL:

@@ -3,7 +3,8 @@
 `store.open(url)` migrates the database and hands out a `Store`. Nobody else knows that there are tables.
 """
 
+from arena.store.box import BallotBox, Roll, SetAside, Speed
 from arena.store.database import Database
 from arena.store.store import Partial, Store, open_store
 
-__all__ = ["Database", "Partial", "Store", "open_store"]
+__all__ = ["BallotBox", "Database", "Partial", "Roll", "SetAside", "Speed", "Store", "open_store"]

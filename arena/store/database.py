@@ -6,9 +6,10 @@ One writer connection; readers never wait for it and cannot write. What SQLite n
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from functools import wraps
+from datetime import UTC, datetime
+from functools import cache, wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -17,14 +18,19 @@ from alembic.config import Config as AlembicConfig
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection, make_url
+from sqlalchemy import URL, Connection, TextClause, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from arena.errors import StoreError
+from arena.store import sqlite
 from arena.store.sqlite import sqlite_engine
 
 READERS = 4
+
+Row = dict[str, Any]
+Step = tuple[str, Sequence[Row]]
+"""A statement, and the rows it is carried out for."""
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -49,7 +55,7 @@ class Database:
             try:
                 async with self._writer.begin() as connection:
                     yield connection
-            except SQLAlchemyError as exc:
+            except (SQLAlchemyError, sqlite3.Error) as exc:
                 raise StoreError(f"{self._name}: the database did not take a write: {_reason(exc)}") from exc
 
     @asynccontextmanager
@@ -66,6 +72,34 @@ class Database:
         async with self._turn:
             await self._reader.dispose()
             await self._writer.dispose()
+
+
+async def carry_out(db: AsyncConnection, steps: Sequence[Step], *, is_last: bool = False) -> None:
+    """Statements in plain SQL whose results nobody needs, one after the other: in one trip to SQLite's thread.
+
+    Where they are the last of their transaction, it is committed in the same trip.
+    """
+    driver = db.sync_connection and db.sync_connection.connection.driver_connection
+    if isinstance(driver, sqlite.Connection):
+        plain = [(sql, [_stored(row, is_text=True) for row in rows]) for sql, rows in steps]
+        await driver.carry_out_all(plain, is_last=is_last)
+        return
+    for sql, rows in steps:
+        await db.execute(_text(sql), [_stored(row, is_text=False) for row in rows])
+
+
+@cache
+def _text(sql: str) -> TextClause:
+    return text(sql)
+
+
+def _stored(row: Row, *, is_text: bool) -> Row:
+    """Moments as they are stored: in UTC, without an offset; in SQLite as texts."""
+    moments = {name: value for name, value in row.items() if isinstance(value, datetime)}
+    if not moments:
+        return row
+    naive = {name: moment.astimezone(UTC).replace(tzinfo=None) for name, moment in moments.items()}
+    return row | ({name: m.isoformat(" ", "microseconds") for name, m in naive.items()} if is_text else naive)
 
 
 def whole(

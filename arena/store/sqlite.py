@@ -6,8 +6,10 @@ place for what has come, rows are fetched with the statement that finds them, an
 with its first statement.
 """
 
+import asyncio
 import sqlite3
 from collections.abc import Sequence
+from time import monotonic, sleep
 from typing import Any, Literal
 
 import aiosqlite
@@ -23,7 +25,12 @@ def sqlite_engine(url: URL, door: Door, **options: Any) -> AsyncEngine:
     """An engine whose connections are `Connection`s to the database at `url`."""
 
     async def connect() -> aiosqlite.Connection:
-        return await Connection(url, door)
+        connection = Connection(url, door)
+        try:
+            return await connection
+        except sqlite3.Error:
+            await connection.ended()
+            raise
 
     # A connection is given back after its commit or rollback: there is nothing to roll back once more.
     return create_async_engine(url, async_creator=connect, pool_reset_on_return=None, **options)
@@ -37,6 +44,10 @@ class Connection(aiosqlite.Connection):
         self._thread.daemon = True
         self._begins = door == "write"
 
+    async def ended(self) -> None:
+        """Until its thread has: one that outlives the loop would report to nobody."""
+        await asyncio.to_thread(self._thread.join)
+
     def cursor(self) -> "Cursor":  # type: ignore[override]  # there is nothing to wait for
         return Cursor(self)
 
@@ -48,6 +59,21 @@ class Connection(aiosqlite.Connection):
             self._carry_out, sql, parameters, many
         )
         return done
+
+    async def carry_out_all(self, steps: Sequence[tuple[str, Sequence[Any]]], *, is_last: bool) -> None:
+        """Statements, each for all its rows, in one trip; the last with their commit. Raises `sqlite3.Error`."""
+        await self._execute(self._carry_out_all, steps, is_last)  # type: ignore[no-untyped-call]
+
+    def _carry_out_all(self, steps: Sequence[tuple[str, Sequence[Any]]], is_last: bool) -> None:
+        for sql, rows in steps:
+            self._carry_out(sql, rows, many=True)
+        if is_last:
+            self._conn.commit()
+
+    async def commit(self) -> None:
+        """Where nothing is left to commit, there is no trip."""
+        if self.in_transaction:
+            await super().commit()
 
     def _carry_out(self, sql: str, parameters: Sequence[Any], many: bool) -> tuple[sqlite3.Cursor, list[Any]]:
         if self._begins and not self._conn.in_transaction:
@@ -100,7 +126,7 @@ def _connect(url: URL, door: Door) -> sqlite3.Connection:
     connection: sqlite3.Connection = sqlite3.connect(file, **{**options, "isolation_level": None})
     try:
         connection.execute(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
-        connection.execute("PRAGMA journal_mode=WAL")
+        _switch_to_wal(connection)
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute(f"PRAGMA query_only={int(door == 'read')}")
@@ -108,3 +134,17 @@ def _connect(url: URL, door: Door) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    """Where several open a new database at once, SQLite refuses all but one, whatever its timeout."""
+    deadline = monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if monotonic() > deadline:
+                raise
+            sleep(0.01)
+        else:
+            return

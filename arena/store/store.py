@@ -4,21 +4,25 @@ The rules of a battle are asked (`arena.conversation`) inside the transaction th
 cannot both be right.
 """
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from sqlalchemy import Table, bindparam, exists, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils import uuid7
 
 from arena import tables
+from arena.appraisal import Appraiser
 from arena.conversation import SIDES, Answer, Choice, Conversation, Pair, Side, Turn, Vote
-from arena.errors import NotFound
+from arena.store.arrivals import Arrival, Fate, appraise, foresee, take_in
 from arena.store.batch import Batch, Row
+from arena.store.box import BallotBox
+from arena.store.browse import Browse
+from arena.store.conversations import load
 from arena.store.database import Database, open_database, whole
 from arena.store.votes import VoteRecord, count, vote_records
 
@@ -37,9 +41,9 @@ class Partial:
     reasoning: str
 
 
-async def open_store(url: str) -> "Store":
-    """The store at `url`, migrated. Raises `StoreError`."""
-    return Store(await open_database(url, _migrations()))
+async def open_store(url: str, appraiser: Appraiser | None = None) -> "Store":
+    """The store at `url`, migrated. Without an appraiser votes wait for their ballots. Raises `StoreError`."""
+    return Store(await open_database(url, _migrations()), appraiser)
 
 
 def _migrations() -> Path:
@@ -49,10 +53,15 @@ def _migrations() -> Path:
 
 
 class Store:
-    """Voters, conversations and votes on a `Database`. Every method raises `StoreError` where that fails."""
+    """Voters, conversations and votes on a `Database`. Every method raises `StoreError` where that fails.
 
-    def __init__(self, database: Database) -> None:
+    `box` holds the ballots: what boards are made of. `browse` answers the operator.
+    """
+
+    def __init__(self, database: Database, appraiser: Appraiser | None = None) -> None:
         self._database = database
+        self.box = BallotBox(database, appraiser)
+        self.browse = Browse(database)
         self._finished = Batch(self._finish_answers)
 
     async def close(self) -> None:
@@ -84,13 +93,13 @@ class Store:
     async def conversation(self, key: str, voter_id: str | None) -> Conversation:
         """The visitor's own conversation. Raises `NotFound`, for one that belongs to somebody else as well."""
         async with self._database.read() as db:
-            return await _load(db, key, voter_id)
+            return await load(db, key, voter_id)
 
     @whole
     async def open_turn(self, key: str, voter_id: str | None, prompt: str, turns_allowed: int) -> Conversation:
         """A follow-up prompt, with both answers being written. Raises `NotFound`, `Conflict`."""
         async with self._database.write() as db:
-            conversation = await _load(db, key, voter_id)
+            conversation = await load(db, key, voter_id)
             conversation.check_follow_up(turns_allowed)
             number = conversation.last.number + 1
             turn = await _insert_turn(db, key, number, prompt, conversation.pair, datetime.now(UTC))
@@ -100,7 +109,7 @@ class Store:
     async def regenerate(self, key: str, voter_id: str | None, side: Side | None) -> Conversation:
         """The next version of the last answers, on one side or both. Raises `NotFound`, `Conflict`."""
         async with self._database.write() as db:
-            conversation = await _load(db, key, voter_id)
+            conversation = await load(db, key, voter_id)
             sides = conversation.sides_to_regenerate(side)
             return await _write_again(db, conversation, sides)
 
@@ -108,7 +117,7 @@ class Store:
     async def revive(self, conversation: Conversation) -> Conversation:
         """The next version of the answers that a stop of the server had cut off."""
         async with self._database.write() as db:
-            conversation = await _load(db, conversation.id, conversation.voter_id)
+            conversation = await load(db, conversation.id, conversation.voter_id)
             return await _write_again(db, conversation, conversation.last.sides_in("interrupted"))
 
     @whole
@@ -119,15 +128,15 @@ class Store:
 
         `seen` is the `edition` of the conversation that was voted on, where the visitor's page knew it.
         """
-        async with self._database.write() as db:
-            conversation = await _load(db, key, voter_id)
+        async with self.box.write() as db:
+            conversation = await load(db, key, voter_id)
             conversation.check_vote(choice, seen)
             if conversation.vote is not None:
                 return conversation
             vote = Vote(choice, conversation.last.number, datetime.now(UTC))
-            row: Row = {"conversation_id": key, "voter_id": conversation.voter_id, "turn": vote.turn}
-            await db.execute(_NEW_VOTE, row | {"choice": vote.choice, "created_at": vote.created_at})
-        return replace(conversation, vote=vote)
+            conversation = replace(conversation, vote=vote)
+            await self.box.put(db, conversation)
+        return conversation
 
     @whole
     async def save_partials(self, partials: Iterable[Partial]) -> None:
@@ -150,7 +159,8 @@ class Store:
     async def finish_answer(self, key: str, turn: int, answer: Answer) -> None:
         """How an answer ended, with all that is known of it: on disk when this returns."""
         where = {"key": key, "turn_": turn, "side_": answer.side, "version_": answer.version}
-        await self._finished.add(where | {column: getattr(answer, column) for column in _ANSWER_COLUMNS})
+        columns = {column: getattr(answer, column) for column in _ANSWER_COLUMNS}
+        await self._finished.add(where | columns | await self.box.marks(answer.text))
 
     @whole
     async def _finish_answers(self, rows: list[Row]) -> None:
@@ -164,6 +174,23 @@ class Store:
         async with self._database.write() as db:
             result = await db.execute(update(table).where(table.state == "streaming").values(state="interrupted"))
         return result.rowcount
+
+    @whole
+    async def take_in(self, arrivals: Sequence[Arrival]) -> list[Fate]:
+        """Store votes that were cast elsewhere: all that are not there yet, or none."""
+        fates = await self.foresee(arrivals)
+        fresh = [arrival for arrival, fate in zip(arrivals, fates, strict=True) if fate == "stored"]
+        appraised = [await appraise(self.box, arrival) for arrival in fresh]
+        if appraised:
+            async with self.box.write() as db:
+                stored = iter(await take_in(db, self.box, appraised))
+            fates = [next(stored) if fate == "stored" else fate for fate in fates]
+        return fates
+
+    async def foresee(self, arrivals: Sequence[Arrival]) -> list[Fate]:
+        """What `take_in` would do."""
+        async with self._database.read() as db:
+            return await foresee(db, arrivals)
 
     async def count_votes(self, since: datetime | None = None) -> int:
         async with self._database.read() as db:
@@ -184,9 +211,8 @@ _WELCOME = insert(tables.Voter).from_select(
     ).where(~exists().where(tables.Voter.id == bindparam("voter"))),
 )
 # Written out once, and over the bare tables: to build them anew takes longer than SQLite takes to carry them out.
-_NEW_CONVERSATION, _NEW_TURN, _NEW_ANSWER, _NEW_VOTE = (
-    insert(cast(Table, record.__table__))
-    for record in (tables.Conversation, tables.Turn, tables.Answer, tables.Vote)
+_NEW_CONVERSATION, _NEW_TURN, _NEW_ANSWER = (
+    insert(cast(Table, record.__table__)) for record in (tables.Conversation, tables.Turn, tables.Answer)
 )
 _KEYS = {"conversation_id": "key", "turn": "turn_", "side": "side_", "version": "version_"}
 _ANSWER_COLUMNS = (
@@ -201,6 +227,8 @@ _ANSWER_COLUMNS = (
     "duration_ms",
     "finish_reason",
     "request_id",
+    "thread",
+    "answered_by",
 )
 _THIS_ANSWER = update(cast(Table, tables.Answer.__table__)).where(
     *(getattr(tables.Answer, column) == bindparam(name) for column, name in _KEYS.items())
@@ -259,50 +287,3 @@ async def _write_again(db: AsyncConnection, conversation: Conversation, sides: t
     turn = conversation.last
     answers = await _insert_answers(db, conversation.id, turn, conversation.pair, sides)
     return replace(conversation, turns=(*conversation.turns[:-1], replace(turn, answers=answers)))
-
-
-async def _load(db: AsyncConnection, key: str, voter_id: str | None) -> Conversation:
-    """The conversation with all its turns and the latest version of each answer, in one question."""
-    rows = (await db.execute(_CONVERSATION, {"key": key, "voter": voter_id})).all()
-    if not rows:
-        raise NotFound("There is no such battle here, or it belongs to another visitor.")
-    turns: dict[int, Turn] = {}
-    for row in rows:
-        turn = turns.setdefault(row.number, Turn(row.number, row.prompt))
-        if row.side is not None:
-            turn.answers[row.side] = _answer(row)  # the latest version comes last
-    row = rows[0]
-    pair = Pair(row.model_a, row.model_b, row.pair_probability) if row.model_a else None
-    vote = Vote(row.choice, row.voted_turn, row.voted_at) if row.choice else None
-    return Conversation(key, row.voter_id, row.started_at, pair, tuple(turns.values()), vote)
-
-
-_ANSWER_FIELDS = ("side", "version", "model", *_ANSWER_COLUMNS)
-_CONVERSATION = (
-    select(
-        tables.Conversation.voter_id,
-        tables.Conversation.created_at.label("started_at"),
-        tables.Conversation.model_a,
-        tables.Conversation.model_b,
-        tables.Conversation.pair_probability,
-        tables.Vote.choice,
-        tables.Vote.turn.label("voted_turn"),
-        tables.Vote.created_at.label("voted_at"),
-        tables.Turn.number,
-        tables.Turn.prompt,
-        *(getattr(tables.Answer, name) for name in _ANSWER_FIELDS),
-    )
-    .join(tables.Turn, tables.Turn.conversation_id == tables.Conversation.id)
-    .outerjoin(tables.Vote, tables.Vote.conversation_id == tables.Conversation.id)
-    .outerjoin(
-        tables.Answer,
-        (tables.Answer.conversation_id == tables.Turn.conversation_id)
-        & (tables.Answer.turn == tables.Turn.number),
-    )
-    .where(tables.Conversation.id == bindparam("key"), tables.Conversation.voter_id == bindparam("voter"))
-    .order_by(tables.Turn.number, tables.Answer.side, tables.Answer.version)
-)
-
-
-def _answer(row: Any) -> Answer:
-    return Answer(**{name: getattr(row, name) for name in _ANSWER_FIELDS})

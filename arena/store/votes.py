@@ -8,7 +8,7 @@ from itertools import groupby
 from sqlalchemy import and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from arena.tables import Answer, Conversation, Turn, Vote
+from arena.tables import Answer, Conversation, Turn, Vote, Voter
 
 PAGE = 500
 
@@ -26,7 +26,8 @@ class AnswerRecord:
     first_token_ms: float | None
     duration_ms: float | None
     finish_reason: str | None
-    versions: int
+    answered_by: str | None = None
+    versions: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,11 @@ class TurnRecord:
 
 @dataclass(frozen=True, slots=True)
 class VoteRecord:
-    """A vote with everything that led to it. `voter_id` is the random id of a cookie, not a person's name."""
+    """A vote with everything that led to it. `voter_id` is the random id of a cookie, not a person's name.
+
+    `pair_probability` is not known of a vote that was cast elsewhere. `set_aside`: why the voter's votes do not
+    count, where that is so.
+    """
 
     conversation_id: str
     voter_id: str
@@ -51,9 +56,10 @@ class VoteRecord:
     mode: str
     model_a: str
     model_b: str
-    pair_probability: float
+    pair_probability: float | None
     started_at: datetime
     turns: tuple[TurnRecord, ...]
+    set_aside: str | None = None
 
 
 async def vote_records(db: AsyncConnection, since: datetime | None) -> AsyncGenerator[VoteRecord, None]:
@@ -72,8 +78,10 @@ async def vote_records(db: AsyncConnection, since: datetime | None) -> AsyncGene
                 Conversation.model_b,
                 Conversation.pair_probability,
                 Conversation.created_at.label("started_at"),
+                Voter.set_aside_because.label("set_aside"),
             )
             .join(Conversation, Conversation.id == Vote.conversation_id)
+            .join(Voter, Voter.id == Vote.voter_id)
             .order_by(Vote.created_at, Vote.conversation_id)
             .limit(PAGE)
         )
@@ -109,6 +117,7 @@ async def _turns(db: AsyncConnection, keys: list[str]) -> dict[str, tuple[TurnRe
             Answer.first_token_ms,
             Answer.duration_ms,
             Answer.finish_reason,
+            Answer.answered_by,
             Answer.version,
         )
         .join(Answer, and_(Answer.conversation_id == Turn.conversation_id, Answer.turn == Turn.number))
@@ -128,6 +137,7 @@ async def _turns(db: AsyncConnection, keys: list[str]) -> dict[str, tuple[TurnRe
                 row.first_token_ms,
                 row.duration_ms,
                 row.finish_reason,
+                row.answered_by,
                 row.version,
             )
             for row in answers

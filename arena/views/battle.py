@@ -12,7 +12,7 @@ from arena.blind import Face, faces
 from arena.config import Config
 from arena.conversation import SIDES, Answer, AnswerState, Choice, Conversation, Side, Turn
 from arena.errors import words_for
-from arena.live import Cursor, LiveTurn
+from arena.live import UNWATCHED, Cursor, LiveTurn
 from arena.markdown import render
 from arena.router import Router
 
@@ -23,7 +23,10 @@ Phase = Literal["drawing", "unavailable", "writing", "broken", "vote", "revealed
 
 @dataclass(frozen=True, slots=True)
 class AnswerView:
-    """One side of one turn. `blocks` and `open` are HTML; `state` is `waiting` before there is an answer."""
+    """One side of one turn. `blocks` and `open` are HTML; `state` is `waiting` before there is an answer.
+
+    `thoughts` is its reasoning, plain text; `ahead`: how many are served before it, while it waits for a backend.
+    """
 
     side: Side
     state: AnswerState | Literal["waiting"]
@@ -31,6 +34,8 @@ class AnswerView:
     blocks: Markup = EMPTY
     open: Markup = EMPTY
     words: str = ""
+    thoughts: str = ""
+    ahead: int | None = None
 
     @property
     def is_being_written(self) -> bool:
@@ -131,16 +136,21 @@ def answer_view(side: Side, answer: Answer | None, live: LiveTurn | None) -> Ans
             Markup("".join(page.blocks)),
             Markup(page.open_with_rest),
             _words(writing.answer) if writing.is_ended else "",
+            "".join(writing.reasoning),
+            writing.ahead,
         )
     if answer is None:
         return AnswerView(side, "waiting")
-    return AnswerView(side, answer.state, not answer.text, Markup(render(answer.text)), EMPTY, _words(answer))
+    blocks = Markup(render(answer.text))
+    return AnswerView(side, answer.state, not answer.text, blocks, EMPTY, _words(answer), answer.reasoning)
 
 
 def _words(answer: Answer) -> str:
     """What is said under an answer that did not end by itself."""
     if answer.state == "failed":
         return words_for(answer.error or "")
+    if answer.state == "stopped" and answer.finish_reason == UNWATCHED:
+        return "This answer was stopped, because nobody was looking at it any more."
     if answer.state == "stopped":
         return "You stopped this answer." if answer.text else "You stopped this side before it said anything."
     if answer.state == "interrupted":
@@ -153,5 +163,7 @@ def _words(answer: Answer) -> str:
 
 
 def encode_cursor(turn: int, cursor: Cursor) -> str:
-    """Where a page or stream is, as it travels in an address or an event id: `turn~a.1.2.3.4~b.1.2.3.4`."""
-    return "~".join([str(turn), *(f"{s}.{c.version}.{c.blocks}.{c.opened}.{c.rest}" for s, c in cursor.items())])
+    """Where a page or stream is, as it travels in an address or an event id: `turn~a.1.2.3.4.5~b.1.2.3.4.5`."""
+    return "~".join(
+        [str(turn), *(f"{s}.{c.version}.{c.blocks}.{c.opened}.{c.rest}.{c.thoughts}" for s, c in cursor.items())]
+    )

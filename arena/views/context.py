@@ -4,11 +4,15 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from arena.board import Boards
 from arena.config import Config
 from arena.live import Live
+from arena.metrics import Metrics
 from arena.router import Router
 from arena.store import Store
+from arena.views.access import Access
 from arena.views.pages import Pages
+from arena.views.pulse import Pulse
 from arena.views.visitors import Visitors
 
 
@@ -22,6 +26,10 @@ class Context:
     live: Live
     pages: Pages
     visitors: Visitors
+    access: Access
+    metrics: Metrics
+    boards: Boards
+    pulse: Pulse
 
 
 def context(request: Request) -> Context:

@@ -81,6 +81,7 @@ async def own(request: Request) -> tuple[Conversation, LiveTurn | None]:
     if live := arena.live.turn(key):
         if live.conversation.voter_id != voter:
             raise NotFound("There is no such battle here, or it belongs to another visitor.")
+        live.look()
         return live.snapshot, live
     conversation = await arena.store.conversation(key, voter)
     if live := await arena.live.revive(conversation):

@@ -8,7 +8,7 @@ Formats: the HTML standard's "Server-sent events", and the hx-sse extension of h
 import re
 from collections.abc import AsyncIterator
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -23,7 +23,7 @@ DONE = "event: done\ndata: done\n\n"
 HEARTBEAT = ": still here\n\n"
 RETRY = "retry: 500\n\n"
 
-_SIDE = re.compile(r"([ab])\.(\d+)\.(\d+)\.(-?\d+)\.(\d+)")
+_SIDE = re.compile(r"([ab])\.(\d+)\.(\d+)\.(-?\d+)\.(\d+)\.(\d+)")
 
 
 async def events(request: Request) -> Response:
@@ -49,8 +49,7 @@ def decode_cursor(text: str) -> Cursor:
     cursor: Cursor = {}
     for part in text.split("~"):
         if found := _SIDE.fullmatch(part):
-            version, blocks, opened, rest = (int(value[:9]) for value in found.groups()[1:])
-            cursor["a" if found[1] == "a" else "b"] = SideCursor(version, blocks, opened, rest)
+            cursor["a" if found[1] == "a" else "b"] = SideCursor(*(int(value[:9]) for value in found.groups()[1:]))
     return cursor
 
 
@@ -102,9 +101,11 @@ def _side(arena: Context, live: LiveTurn, frame: SideFrame) -> str:
     place = f"t{live.number}{frame.side}"
     if frame.is_whole:
         return partial(f"#{place}", "outerHTML", _card(arena, live, frame.side, "_answer.html"))
-    html = partial(f"#{place}-blocks", "beforeend", "".join(frame.blocks)) if frame.blocks else ""
+    html = partial(f"#{place}-thoughts", "beforeend", escape(frame.thoughts)) if frame.thoughts else ""
+    html += partial(f"#{place}-blocks", "beforeend", "".join(frame.blocks)) if frame.blocks else ""
     if frame.open_html is not None:
-        html += partial(f"#{place}-open", "innerHTML", frame.open_html)
+        open_html = _card(arena, live, frame.side, "_thinking.html") if frame.is_silent else frame.open_html
+        html += partial(f"#{place}-open", "innerHTML", open_html)
     elif frame.rest:
         html += partial(f"#{place}-open .rest", "beforeend", frame.rest)
     if frame.is_ended:
@@ -113,7 +114,7 @@ def _side(arena: Context, live: LiveTurn, frame: SideFrame) -> str:
 
 
 def _card(arena: Context, live: LiveTurn, side: Side, template: str) -> Markup:
-    """A side's card, or its foot: a partial of the page itself. It has no face: a stream ends before the vote."""
+    """A side's card or a part of it: a partial of the page. It has no face: a stream ends before the vote."""
     answer = answer_view(side, None, live)
     path = f"/conversations/{live.conversation.id}"
     return arena.pages.render(template, number=live.number, answer=answer, path=path, face=None)

@@ -23,7 +23,9 @@ WORDS = {
 async def refusal(request: Request, exc: Exception) -> Response:
     """A request that was not carried out, in words written for the visitor."""
     assert isinstance(exc, Refusal)
-    return page(request, exc.status, exc.words)
+    response = page(request, exc.status, exc.words)
+    response.headers.update(exc.headers)
+    return response
 
 
 async def http_error(request: Request, exc: Exception) -> Response:

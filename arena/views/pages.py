@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse
 
 from arena.config import Config
 from arena.conversation import Choice
+from arena.markdown import formula
 
 # What a browser may do with a reply: scripts, styles and images of this server alone, nothing inline, no frames.
 SECURITY_HEADERS = {
@@ -40,6 +41,20 @@ def folder(name: str) -> Path:
     return inside if inside.is_dir() else package.parent / name
 
 
+def _formula(latex: str) -> Markup:
+    """A formula of our own, on a line of its own; keys scroll over it where the window is narrow."""
+    mathml = Markup(formula(latex, is_display=True))
+    return Markup('<div class="wide" role="group" tabindex="0" aria-label="Formula">{}</div>').format(mathml)
+
+
+def category_words(name: str) -> str:
+    """A category as people read it: `language:en` is `Language: en`."""
+    if name == "all":
+        return "All votes"
+    words = name.replace(":", ": ").replace("_", " ")
+    return words[:1].upper() + words[1:]
+
+
 class Pages:
     """Renders the templates of one arena."""
 
@@ -59,6 +74,8 @@ class Pages:
             choices=CHOICE_WORDS,
             keys=CHOICE_KEYS,
             prompt_characters=config.limits.prompt_characters,
+            formula=_formula,
+            category_words=category_words,
         )
 
     def render(self, template: str, **values: Any) -> Markup:

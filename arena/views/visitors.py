@@ -21,7 +21,7 @@ class Visitors:
     """Reads and writes the cookie, signed with the secret kept in `secret_file`."""
 
     def __init__(self, secret_file: Path) -> None:
-        self._signer = Signer(_secret(secret_file), salt="voter")
+        self._signer = Signer(secret(secret_file), salt="voter")
 
     def known(self, request: Request) -> str | None:
         """The visitor's id, or `None` for one without a cookie or with one we did not sign."""
@@ -46,18 +46,18 @@ class Visitors:
         )
 
 
-def _secret(file: Path) -> bytes:
+def secret(file: Path) -> bytes:
     """The secret in `file`, made on first use and readable by nobody else. Raises `ConfigError`."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         if not file.exists():
             _make(file)
-        secret = file.read_bytes().strip()
+        found = file.read_bytes().strip()
     except OSError as exc:
         raise ConfigError(f"{file}: the secret for cookies cannot be read or written: {exc}") from exc
-    if len(secret) < 32:
+    if len(found) < 32:
         raise ConfigError(f"{file}: the secret for cookies is too short. Delete the file to have a new one made.")
-    return secret
+    return found
 
 
 def _make(file: Path) -> None:

@@ -1,4 +1,4 @@
-"""Votes as files: JSON lines, CSV or Parquet, written row by row in bounded memory.
+"""The arena's own formats: JSON lines, CSV and Parquet. They hold all that is known of a vote.
 
 One row a vote, with its whole battle. JSON lines keep the turns as objects; CSV and Parquet put the turns into one
 column of JSON, and the numbers of the voted turn into columns of their own.
@@ -6,15 +6,14 @@ column of JSON, and the numbers of the voted turn into columns of their own.
 
 import csv
 import io
-from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import Callable
 from datetime import datetime
-from typing import IO, Any, ClassVar
+from typing import IO, Any
 
 import msgspec
 
 from arena.conversation import SIDES
+from arena.export.writer import Writer
 from arena.store.votes import AnswerRecord, TurnRecord, VoteRecord
 
 MEASURES = ("state", "backend", "prompt_tokens", "completion_tokens", "first_token_ms", "duration_ms")
@@ -22,21 +21,28 @@ BATCH = 1000
 
 Row = dict[str, str | int | float | datetime | None]
 
-
-class Writer(ABC):
-    """Writes votes to a binary file in one format."""
-
-    is_text: ClassVar[bool] = True
-
-    def __init__(self, out: IO[bytes]) -> None:
-        self.out = out
-
-    @abstractmethod
-    def write(self, vote: VoteRecord) -> None:
-        """Add one vote."""
-
-    def close(self) -> None:
-        """Write what is still held back. The file itself stays open."""
+COLUMNS: dict[str, type] = {
+    "conversation_id": str,
+    "voter_id": str,
+    "set_aside": str,
+    "choice": str,
+    "turn": int,
+    "voted_at": datetime,
+    "mode": str,
+    "model_a": str,
+    "model_b": str,
+    "pair_probability": float,
+    "started_at": datetime,
+    "prompt": str,
+    "answer_a": str,
+    "answer_b": str,
+    **{
+        f"{measure}_{side}": str if measure in ("state", "backend") else float if "_ms" in measure else int
+        for measure in MEASURES
+        for side in SIDES
+    },
+    "turns": str,
+}
 
 
 class JSONLines(Writer):
@@ -46,7 +52,7 @@ class JSONLines(Writer):
         super().__init__(out)
         self._encoder = msgspec.json.Encoder()
 
-    def write(self, vote: VoteRecord) -> None:
+    def _add(self, vote: VoteRecord) -> None:
         self.out.write(self._encoder.encode(vote) + b"\n")
 
 
@@ -63,7 +69,7 @@ class CSV(Writer):
         self._rows = csv.DictWriter(self._text, list(COLUMNS))
         self._rows.writeheader()
 
-    def write(self, vote: VoteRecord) -> None:
+    def _add(self, vote: VoteRecord) -> None:
         row = _flat(vote)
         moments = {name: v.isoformat() for name, v in row.items() if isinstance(v, datetime)}
         self._rows.writerow(row | moments)
@@ -93,7 +99,7 @@ class Parquet(Writer):
         self._batch: list[Row] = []
         self._to_table: Callable[..., Any] = pa.Table.from_pylist
 
-    def write(self, vote: VoteRecord) -> None:
+    def _add(self, vote: VoteRecord) -> None:
         self._batch.append(_flat(vote))
         if len(self._batch) == BATCH:
             self._flush()
@@ -106,45 +112,6 @@ class Parquet(Writer):
         if self._batch:
             self._file.write_table(self._to_table(self._batch, schema=self._schema))
             self._batch.clear()
-
-
-FORMATS: dict[str, type[Writer]] = {"jsonl": JSONLines, "csv": CSV, "parquet": Parquet}
-
-COLUMNS: dict[str, type] = {
-    "conversation_id": str,
-    "voter_id": str,
-    "choice": str,
-    "turn": int,
-    "voted_at": datetime,
-    "mode": str,
-    "model_a": str,
-    "model_b": str,
-    "pair_probability": float,
-    "started_at": datetime,
-    "prompt": str,
-    "answer_a": str,
-    "answer_b": str,
-    **{
-        f"{measure}_{side}": str if measure in ("state", "backend") else float if "_ms" in measure else int
-        for measure in MEASURES
-        for side in SIDES
-    },
-    "turns": str,
-}
-
-
-async def export(
-    votes: AsyncGenerator[VoteRecord, None], writer: Writer, progress: Callable[[], None] = lambda: None
-) -> int:
-    """Write all votes; returns how many. `progress` is called after each."""
-    written = 0
-    async with aclosing(votes):
-        async for vote in votes:
-            writer.write(vote)
-            written += 1
-            progress()
-    writer.close()
-    return written
 
 
 def _flat(vote: VoteRecord) -> Row:

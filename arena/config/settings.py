@@ -1,0 +1,180 @@
+"""The other tables of config.toml: the server and its limits, who meets whom, and the contenders."""
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from arena.config.backends import Engine, Provider
+from arena.config.types import Name, Positive, Seconds, Share, Table
+
+
+class Server(Table, frozen=True):
+    """Where pages are served and what the arena is called."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8000
+    title: Name = "Arena"
+    secret_file: str = "arena.secret"
+    shutdown_seconds: Seconds = 5.0
+
+
+class Database(Table, frozen=True):
+    """Where votes are kept: any async SQLAlchemy URL."""
+
+    url: str = "sqlite+aiosqlite:///arena.db"
+
+
+class Limits(Table, frozen=True):
+    """What a visitor may send and how long a side may take."""
+
+    prompt_characters: Positive = 12_000
+    body_bytes: Positive = 262_144
+    turns: Positive = 50
+    first_token_seconds: Seconds = 60.0
+    answer_seconds: Seconds = 600.0
+
+
+class Access(Table, frozen=True):
+    """Who may see more than a visitor. Without a token nobody may."""
+
+    admin_token_env: str | None = None
+
+
+class Routing(Table, frozen=True):
+    """Which backend of a model is asked, how long a request waits for one, and when one is left alone."""
+
+    policy: Literal["least_loaded", "lottery"] = "least_loaded"
+    queue_length: Annotated[int, msgspec.Meta(ge=0)] = 100
+    queue_seconds: Seconds = 60.0
+    backoff_seconds: Seconds = 0.5
+    backoff_max_seconds: Seconds = 4.0
+
+
+Price = Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
+"""Of a million tokens."""
+
+Weight = Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
+
+
+class Matchmaking(Table, frozen=True):
+    """Who meets whom, beyond the models' own weights. All names are those of models.
+
+    `floor`: the share of draws that are by weight, whatever the policy.
+    """
+
+    policy: Literal["weighted", "balanced", "informative"] = "weighted"
+    floor: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.1
+    weights: dict[Name, Weight] = {}
+    weight_of_others: Weight | None = None
+    boosted: tuple[Name, ...] = ()
+    targets: dict[Name, tuple[Name, ...]] = {}
+    strict_targets: dict[Name, tuple[str, ...]] = {}
+    apart: tuple[Name, ...] = ()
+    outages: tuple[Name, ...] = ()
+
+    def weight(self, model: "Model") -> float:
+        """How often the model is drawn: as `weights` says, else `weight_of_others`, else the model itself."""
+        others = model.weight if self.weight_of_others is None else self.weight_of_others
+        return self.weights.get(model.name, others)
+
+
+@cache
+def pattern(text: str) -> re.Pattern[str]:
+    """A strict target, as the old arena read it: `*` is anything, all else a regular expression; fits beginnings.
+
+    Raises `re.error`.
+    """
+    return re.compile(text.replace("*", ".*"))
+
+
+class Leaderboard(Table, frozen=True):
+    """What the board lists, around which number, and into which categories votes fall."""
+
+    min_votes: Positive = 30
+    anchor: Name | None = None
+    anchor_rating: Annotated[float, msgspec.Meta(ge=-1_000_000, le=1_000_000)] = 1000.0
+    refresh_seconds: Seconds = 10.0
+    long_prompt_characters: Positive = 2000
+    currency: Name = "USD"
+    tags: dict[Name, str] = {}
+
+
+@cache
+def tag(text: str) -> re.Pattern[str]:
+    """What a tag looks for in prompts. Raises `re.error`."""
+    return re.compile(text, re.IGNORECASE)
+
+
+class Live(Table, frozen=True):
+    """How often answers in flight are shown and saved."""
+
+    flush_ms: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
+    checkpoint_seconds: Annotated[float, msgspec.Meta(gt=0, le=2)] = 1.0
+    heartbeat_seconds: Seconds = 15.0
+    cancel_when_unwatched_after: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 60.0
+
+
+class Model(Table, frozen=True):
+    """A contender: one or more backends, a system prompt and sampling parameters under one name on the board."""
+
+    name: Name
+    backends: Annotated[tuple[Name, ...], msgspec.Meta(min_length=1)]
+    model_id: str | None = None
+    organisation: str = ""
+    description: str = ""
+    link: str = ""
+    licence: str = ""
+    aliases: tuple[str, ...] = ()
+    weight: Weight = 1.0
+    battle_only: bool = False
+    text: bool = True
+    vision: bool = False
+    system_prompt: str = ""
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
+    top_p: Share | None = None
+    max_tokens: Positive | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    extra_body: dict[str, Any] = {}
+    first_token_seconds: Seconds | None = None
+    answer_seconds: Seconds | None = None
+    price_in: Price | None = None
+    price_out: Price | None = None
+
+
+class Config(Table, frozen=True):
+    """All of config.toml. `folder` is where the file lies: relative paths start there."""
+
+    server: Server = Server()
+    database: Database = Database()
+    limits: Limits = Limits()
+    live: Live = Live()
+    access: Access = Access()
+    router: Routing = Routing()
+    matchmaker: Matchmaking = Matchmaking()
+    leaderboard: Leaderboard = Leaderboard()
+    engines: tuple[Engine, ...] = ()
+    providers: tuple[Provider, ...] = ()
+    models: tuple[Model, ...] = ()
+    sample_prompts: tuple[str, ...] = ()
+    folder: Path = Path()
+
+    def path(self, name: str) -> Path:
+        """A path from the file, relative to the folder the file lies in."""
+        return self.folder / Path(name).expanduser()
+
+    @property
+    def database_url(self) -> str:
+        """The database's URL, with a relative SQLite file placed in the folder of the file."""
+        found = re.fullmatch(r"(sqlite(?:\+\w+)?:///)([^:?]+)(\?.*)?", self.database.url)
+        return f"{found[1]}{self.path(found[2])}{found[3] or ''}" if found else self.database.url
+
+    def model(self, name: str) -> Model:
+        """The contender of that name. Raises `KeyError` where config.toml no longer has it."""
+        for model in self.models:
+            if model.name == name:
+                return model
+        raise KeyError(name)

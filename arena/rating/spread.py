@@ -1,0 +1,118 @@
+"""How far strengths may be off: covariances of a fit, from the votes, from the voters, or by drawing votes anew.
+
+The sandwich V = H+ B H+ (Huber 1967, White 1982) holds where half ties make the model's own variance too large:
+on real votes the inverse of the information alone is some 25 % too wide. H+ is the Moore-Penrose inverse: a ridge
+in its place makes intervals of new models too narrow.
+"""
+
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.special import expit
+
+from arena.rating.bradley_terry import PHANTOM_GAMES, Fit, centred, inverse, laplacian, maximise
+from arena.rating.counts import POINTS_OF_A, Floats, Tally
+
+Z95 = 1.959963984540054
+"""The normal quantile of a two-sided 95 % interval."""
+
+Places = NDArray[np.int64]
+CELLS = 1_000_000  # numbers in memory at once
+CHORDS = 20
+PRECISION_OF_SAMPLES = 1e-7  # in log-odds: some 2e-5 points
+DENSE = 20  # with so many voters times models to a vote, scores are mostly zeros
+
+
+def sandwich(tally: Tally, found: Fit) -> Floats:
+    """The covariance of the strengths, every vote by itself. Shape (M, M)."""
+    chances = found.chances()
+    won, lost = tally.square_ended("a"), tally.square_ended("b")
+    even = tally.square_ended("tie") + tally.square_ended("both_bad")
+    scatter = won * (1 - chances) ** 2 + lost * chances**2 + even * (0.5 - chances) ** 2
+    return _around(found, laplacian(scatter))
+
+
+def by_voter(found: Fit, voter: NDArray[np.int64], cells: NDArray[np.int64], weights: Floats) -> Floats:
+    """The covariance where the votes of one voter may lean the same way. Shape (M, M).
+
+    B is the sum over voters of g g', g the voter's summed score (Liang and Zeger 1986, Biometrika 73, 13-22), with
+    the usual factor V/(V - 1) for V voters. Row k of the input: `weights[k]` is the summed weight of the votes of
+    `voter[k]` with model `cells[k, 0]` on side a, `cells[k, 1]` on side b and outcome number `cells[k, 2]`.
+    """
+    size = len(found.strengths)
+    a, b, outcome = cells.T
+    residual = weights * (POINTS_OF_A[outcome] - found.chances()[a, b])
+    voters, rows = np.unique(voter, return_inverse=True)
+    scatter = _scatter if len(voters) * size <= DENSE * len(voter) else _thin_scatter
+    factor = len(voters) / (len(voters) - 1) if len(voters) > 1 else 1.0
+    return _around(found, factor * scatter(residual, rows, a, b, (len(voters), size)))
+
+
+def _scatter(residual: Floats, rows: Places, a: Places, b: Places, shape: tuple[int, int]) -> Floats:
+    """The sum of g g' over voters, some thousand of them at a time."""
+    voters, size = shape
+    order = np.argsort(rows, kind="stable")
+    some = max(1, CELLS // size)
+    edges = np.searchsorted(rows[order], np.arange(0, voters + some, some))
+    found = np.zeros((size, size))
+    for number, (begin, end) in enumerate(pairwise(edges.tolist())):
+        own = order[begin:end]
+        place, cells = (rows[own] - number * some) * size, some * size
+        scores = np.bincount(place + a[own], residual[own], cells) - np.bincount(
+            place + b[own], residual[own], cells
+        )
+        scores = scores.reshape(some, size)
+        found += scores.T @ scores
+    return found
+
+
+def _thin_scatter(residual: Floats, rows: Places, a: Places, b: Places, shape: tuple[int, int]) -> Floats:
+    """The same where most voters have judged few models."""
+    scores = coo_array(
+        (np.concatenate([residual, -residual]), (np.concatenate([rows, rows]), np.concatenate([a, b]))), shape
+    ).tocsr()
+    found: Floats = (scores.T @ scores).toarray()
+    return found
+
+
+def bootstrap(tally: Tally, found: Fit, rounds: int, seed: int) -> Floats:
+    """Strengths of `rounds` samples of as many votes, drawn with replacement (counts only). Shape (rounds, M)."""
+    cells = np.argwhere(tally.weight > 0)
+    counts = tally.weight[tuple(cells.T)]
+    total = round(counts.sum())
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(total, counts / counts.sum(), size=rounds)
+    bread = inverse(found.information, is_singular=not found.has_prior)
+    size, (a, b, outcome) = tally.size, cells.T
+    strengths = []
+    for sample in drawn:
+        taken = np.bincount(a * size + b, sample * POINTS_OF_A[outcome], size**2)
+        given = np.bincount(b * size + a, sample * (1 - POINTS_OF_A[outcome]), size**2)
+        points = np.asarray(taken + given, np.float64).reshape(size, size)
+        strengths.append(_refit(found, bread, points))
+    return np.array(strengths)
+
+
+def _refit(found: Fit, bread: Floats, points: Floats) -> Floats:
+    """A sample's strengths: by the first fit's own inverse, again and again; by Newton where that stays off."""
+    phantom = PHANTOM_GAMES if found.has_prior else 0.0
+    games, taken = points + points.T, points.sum(axis=1)
+    strengths = found.strengths.copy()
+    for _ in range(CHORDS):
+        chances = expit(strengths[:, None] - strengths[None, :])
+        step = bread @ (taken - (games * chances).sum(axis=1) + phantom * (0.5 - expit(strengths)))
+        strengths += step
+        if np.abs(step).max(initial=0.0) < PRECISION_OF_SAMPLES:
+            break
+    else:
+        strengths, _ = maximise(points, phantom, found.strengths)
+    around_0: Floats = strengths - strengths.mean()
+    return around_0
+
+
+def _around(found: Fit, scatter: Floats) -> Floats:
+    """H+ B H+ as the differences between models see it."""
+    bread = inverse(found.information, is_singular=not found.has_prior)
+    return centred(bread @ scatter @ bread)

@@ -1,0 +1,95 @@
+"""Strengths with the looks of the answers taken out: length, headers, lists, bold type, code blocks.
+
+The log-odds of side a gain g . z, z the standardised relative difference of the features (fA - fB)/(fA + fB)
+(lmarena.github.io, "Does style matter?", 2024-08-29). Strengths and effects are fitted jointly, without a
+penalty: one on the effects alone shrinks them several times over. Features differ from vote to vote, so here, and
+only here, votes come one by one.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from arena.rating.bradley_terry import PRECISION, STEPS, NotConverged, centred, laplacian
+from arena.rating.counts import POINTS_OF_A, Floats
+
+
+@dataclass(frozen=True)
+class Contests:
+    """N votes, one by one. `a`, `b`: models by index, shape (N,). `outcome`: number of the outcome, shape (N,).
+
+    `features_a`, `features_b`: counts of each feature in the two answers, shape (N, F).
+    """
+
+    a: NDArray[np.int64]
+    b: NDArray[np.int64]
+    outcome: NDArray[np.int64]
+    features_a: Floats
+    features_b: Floats
+
+
+@dataclass(frozen=True)
+class StyleFit:
+    """`strengths`, mean 0, shape (M,); `covariance` of them, shape (M, M); `effects` in log-odds for one standard
+    deviation of a feature, and their standard `errors`, shape (F,)."""
+
+    strengths: Floats
+    covariance: Floats
+    effects: Floats
+    errors: Floats
+
+
+def fit_style(contests: Contests, models: int) -> StyleFit:
+    """The joint fit with its sandwich, every vote by itself. Raises `NotConverged`."""
+    looks = standardised(contests.features_a, contests.features_b)
+    won = POINTS_OF_A[contests.outcome]
+    found = np.zeros(models + looks.shape[1])
+    for _ in range(STEPS):
+        chances = _chances(contests, looks, found, models)
+        bread = np.linalg.pinv(_information(contests, looks, chances * (1 - chances), models), hermitian=True)
+        step = bread @ _score(contests, looks, won - chances, models)
+        largest = np.abs(step).max(initial=0.0)
+        found = found + step * min(1.0, 2.0 / max(largest, 1e-300))
+        if largest < PRECISION:
+            spread = bread @ _information(contests, looks, (won - chances) ** 2, models) @ bread
+            strengths = found[:models] - found[:models].mean()
+            errors = np.sqrt(np.diag(spread)[models:])
+            return StyleFit(strengths, centred(spread[:models, :models]), found[models:], errors)
+    raise NotConverged(f"Newton's method did not settle in {STEPS} steps")
+
+
+def standardised(one: Floats, other: Floats) -> Floats:
+    """(one - other)/(one + other), 0 where neither answer has the feature, in standard deviations over votes."""
+    both = one + other
+    relative: Floats = np.divide(one - other, both, out=np.zeros_like(both), where=both > 0)
+    deviation = relative.std(axis=0)
+    scaled: Floats = relative / np.where(deviation > 0, deviation, 1.0)
+    return scaled
+
+
+def _chances(contests: Contests, looks: Floats, found: Floats, models: int) -> Floats:
+    chances: Floats = expit(found[contests.a] - found[contests.b] + looks @ found[models:])
+    return chances
+
+
+def _score(contests: Contests, looks: Floats, residual: Floats, models: int) -> Floats:
+    return np.concatenate([_by_model(contests, residual, models), residual @ looks])
+
+
+def _by_model(contests: Contests, values: Floats, models: int) -> Floats:
+    """The sum of the values where a model is on side a, minus that where it is on side b."""
+    return _sums(contests.a, values, models) - _sums(contests.b, values, models)
+
+
+def _sums(place: NDArray[np.int64], values: Floats, places: int) -> Floats:
+    """The sum of the values at each place."""
+    return np.bincount(place, values, places).astype(np.float64)
+
+
+def _information(contests: Contests, looks: Floats, weights: Floats, models: int) -> Floats:
+    """The sum over votes of w x x', x = (e_a - e_b, looks), without ever writing x down."""
+    pairs = _sums(contests.a * models + contests.b, weights, models * models).reshape(models, models)
+    cross = np.column_stack([_by_model(contests, weights * look, models) for look in looks.T])
+    return np.block([[laplacian(pairs + pairs.T), cross], [cross.T, (looks * weights[:, None]).T @ looks]])

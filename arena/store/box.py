@@ -1,0 +1,323 @@
+"""The ballot box: ballots and their counts, put in with the vote, taken out as arrays, set aside and recounted.
+
+Arrays are read by `arena.store.arrays`, which needs numpy and is imported when somebody asks for them.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from statistics import median
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy import bindparam, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from arena import tables
+from arena.appraisal import Appraiser
+from arena.conversation import Conversation
+from arena.errors import NotFound
+from arena.store import casting
+from arena.store.batch import Row
+from arena.store.casting import ALL, Cast, Numbers
+from arena.store.database import Database, carry_out, whole
+
+if TYPE_CHECKING:
+    from arena.store.arrays import Ballots, Counts, Floats, Integers, Names
+    from arena.store.recount import Report
+
+SHORT = 1000  # characters that are looked through at once; longer texts in a thread
+
+Asked = TypeVar("Asked")
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A voter whose votes do not count for now."""
+
+    voter_id: str
+    at: datetime
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Roll:
+    """What is in the box: the newest ballot, the last repair, and who is set aside.
+
+    Between two rolls with the same `repairs`, ballots have only been added.
+    """
+
+    newest: int
+    repairs: int
+    set_aside: tuple[SetAside, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """Ballots that do not count: those that leak, and of the others those of voters who are set aside."""
+
+    leaks: int
+    set_aside: int
+
+
+@dataclass(frozen=True, slots=True)
+class WithoutBallot:
+    """Votes that are in no ballot: those that were not blind, and those that wait for theirs."""
+
+    not_blind: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """How quickly a model answered of late, in medians: `None` where nothing is known."""
+
+    answers: int
+    first_token_ms: float | None
+    tokens_per_second: float | None
+
+
+class BallotBox:
+    """All ballots of a database. Every method raises `StoreError` where that fails."""
+
+    def __init__(self, database: Database, appraiser: Appraiser | None) -> None:
+        self._database = database
+        self.appraiser = appraiser
+        self._numbers = Numbers()
+
+    # Put in
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction in which ballots can be put."""
+        try:
+            async with self._database.write() as db:
+                yield db
+            self._numbers.keep()
+        finally:
+            self._numbers.forget()
+
+    async def put(self, db: AsyncConnection, *voted: Conversation) -> None:
+        """Store these votes with their ballots and counts, and commit."""
+        if self.appraiser is None:
+            votes = [casting.vote_row(one) for one in voted]
+            await carry_out(db, [(casting.NEW_VOTE, votes)], is_last=True)
+        else:
+            await self.put_all(db, [await self.cast(one) for one in voted], casting.NEW)
+
+    async def put_all(self, db: AsyncConnection, casts: Sequence[Cast], how: casting.How) -> None:
+        """The same with votes that are appraised: new ones, or those that are kept and lack a ballot."""
+        await self._numbers.find(db, casts)
+        steps = [step for cast in casts for step in self._numbers.steps(cast, db.dialect.name, how)]
+        await carry_out(db, steps, is_last=True)
+
+    async def marks(self, answer: str) -> Row:
+        """What is noted of an answer's text, as columns of `answers`."""
+        if self.appraiser is None:
+            return {}
+        marks = await _look(self.appraiser.answer, answer, len(answer))
+        return {**asdict(marks.looks), "is_leak": marks.is_leak}
+
+    async def cast(self, voted: Conversation) -> Cast:
+        """The vote with its appraisal. There is an appraiser."""
+        assert self.appraiser is not None
+        fresh = [a for turn in voted.turns for a in turn.answers.values() if a.is_leak is None]
+        size = sum(len(turn.prompt) for turn in voted.turns) + sum(len(answer.text) for answer in fresh)
+        return Cast(voted, await _look(self.appraiser.conversation, voted, size))
+
+    # Taken out
+
+    async def tally(self, category: str = ALL) -> "Counts":
+        """How often each pair ended in each way, from the counts alone."""
+        from arena.store import arrays
+
+        async with self._database.read() as db:
+            return await arrays.counts(db, category)
+
+    async def roll(self) -> Roll:
+        """What is in the box by now."""
+        async with self._database.read() as db:
+            newest = await db.scalar(text("SELECT max(id) FROM ballots")) or 0
+            repairs = await db.scalar(text("SELECT max(id) FROM repairs")) or 0
+            away = await db.execute(_SET_ASIDE)
+            return Roll(
+                newest, repairs, tuple(SetAside(row.id, row.set_aside_at, row.set_aside_because) for row in away)
+            )
+
+    async def names(self) -> "Names":
+        """What the numbers in ballots stand for."""
+        from arena.store import arrays
+
+        async with self._database.read() as db:
+            return await arrays.names(db)
+
+    async def ballots(self, after: int, upto: int) -> "tuple[Names, Ballots]":
+        """The ballots with ids over `after` and at most `upto`, in their order: one pass, for any filter."""
+        from arena.store import arrays
+
+        async with self._database.read() as db:
+            names = await arrays.names(db)
+            return names, await arrays.ballots(db, names.entrants, after, upto)
+
+    async def days(self, after: int, upto: int) -> "Integers":
+        """Days since 1970 of the same ballots, shape (N,)."""
+        from arena.store import arrays
+
+        async with self._database.read() as db:
+            return await arrays.days(db, after, upto)
+
+    async def probabilities(self, after: int, upto: int) -> "Floats":
+        """Pair probabilities of the same ballots, shape (N,); 0 where nobody knows."""
+        from arena.store import arrays
+
+        async with self._database.read() as db:
+            return await arrays.probabilities(db, after, upto)
+
+    async def looks(self, after: int, upto: int) -> "Integers":
+        """Looks of the same ballots, shape (N, 10): five of side a, then five of side b."""
+        from arena.store import arrays
+
+        async with self._database.read() as db:
+            return await arrays.looks(db, after, upto)
+
+    async def without_ballot(self) -> WithoutBallot:
+        """How many votes are in no ballot, and why."""
+        async with self._database.read() as db:
+            row = (await db.execute(_WITHOUT_BALLOT)).one()
+        return WithoutBallot(row.not_blind or 0, row.waiting or 0)
+
+    async def left_out(self, category: str = ALL) -> Aside:
+        """How many ballots of a category do not count."""
+        async with self._database.read() as db:
+            sets = {row.id: (ALL, *json.loads(row.names)) for row in await db.execute(_SETS)}
+            leaks = (await db.execute(_LEAKS)).all()
+            away = (await db.execute(_ASIDE)).all()
+        return Aside(
+            sum(row.votes for row in leaks if category in sets[row.category_set]),
+            sum(row.votes for row in away if category in sets[row.category_set]),
+        )
+
+    async def categories(self) -> dict[str, int]:
+        """How many votes count in each category, from the counts alone."""
+        async with self._database.read() as db:
+            rows = await db.execute(text("SELECT category, sum(votes) AS votes FROM counts GROUP BY category"))
+            found = {row.category: int(row.votes) for row in rows if row.votes}
+        return dict(sorted(({ALL: 0} | found).items(), key=lambda item: (item[0] != ALL, item[0])))
+
+    async def voters(self, roll: Roll, rows: Sequence[int]) -> list[str]:
+        """Who cast these ballots, which are told by their places among all of that roll."""
+        async with self._database.read() as db:
+            return [await db.scalar(_VOTER, {"newest": roll.newest, "row": row}) for row in rows]
+
+    async def speeds(self) -> dict[str, Speed]:
+        """How quickly models answered in the latest battles, by name."""
+        async with self._database.read() as db:
+            rows = (await db.execute(_LATEST_ANSWERS, {"limit": LATEST})).all()
+        by_model: dict[str, list[Any]] = {}
+        for row in rows:
+            by_model.setdefault(row.model, []).append(row)
+        return {model: _speed(answers) for model, answers in by_model.items()}
+
+    # Set aside
+
+    @whole
+    async def set_aside(self, voter_id: str, because: str) -> None:
+        """Let the voter's votes, those to come as well, count no more. Nothing is deleted. Raises `NotFound`."""
+        await self._move(voter_id, because, datetime.now(UTC))
+
+    @whole
+    async def restore(self, voter_id: str) -> None:
+        """Let the voter's votes count again. Raises `NotFound`."""
+        await self._move(voter_id, None, None)
+
+    # Recounted
+
+    async def fill(self) -> int:
+        """Give every vote that lacks one its ballot, some hundred in a transaction. Returns how many."""
+        from arena.store import recount
+
+        return await recount.fill(self, self._database)
+
+    async def verify(self, *, repair: bool = False) -> "Report":
+        """Recount ballots and counts from the votes themselves, and mend what is wrong where that is asked."""
+        from arena.store import recount
+
+        self._numbers = Numbers()  # what is remembered may be the damage
+        return await recount.verify(self, self._database, repair=repair)
+
+    async def _move(self, voter_id: str, because: str | None, at: datetime | None) -> None:
+        async with self._database.write() as db:
+            voter = (await db.execute(_VOTER_ROW, {"voter": voter_id})).one_or_none()
+            if voter is None:
+                raise NotFound("There is no such voter here.")
+            row = {"voter": voter_id, "at": at, "because": because}
+            is_moved = (voter.set_aside_at is None) != (at is None)
+            steps = [(_MOVE, [row])]
+            if is_moved:
+                steps.append((casting.COUNT, await _cells_of(db, voter_id, -1 if at else 1)))
+            await carry_out(db, steps, is_last=True)
+
+
+async def _cells_of(db: AsyncConnection, voter_id: str, sign: int) -> list[Row]:
+    """What the voter's ballots are worth, as rows of `counts`."""
+    cells = (await db.execute(_CELLS_OF_VOTER, {"voter": voter_id})).all()
+    sets = {row.id: row.names for row in await db.execute(_SETS)}
+    return [
+        row
+        for cell in cells
+        for row in casting.cells_of(cell._asdict(), json.loads(sets[cell.category_set]), sign * cell.votes)
+    ]
+
+
+async def _look(question: Callable[[Asked], Found], asked: Asked, size: int) -> Found:
+    """The answer at once, or from a thread where there is much to look through."""
+    return question(asked) if size <= SHORT else await asyncio.to_thread(question, asked)
+
+
+def _speed(answers: list[Any]) -> Speed:
+    waits = [row.first_token_ms for row in answers if row.first_token_ms is not None]
+    rates = [
+        1000 * row.completion_tokens / (row.duration_ms - row.first_token_ms)
+        for row in answers
+        if row.completion_tokens and row.first_token_ms is not None and row.duration_ms > row.first_token_ms
+    ]
+    return Speed(len(answers), median(waits) if waits else None, median(rates) if rates else None)
+
+
+LATEST = 20_000  # answers: in an arena of 20 models, a thousand of each
+
+_SET_ASIDE = (
+    select(tables.Voter.id, tables.Voter.set_aside_at, tables.Voter.set_aside_because)
+    .where(tables.Voter.set_aside_at.is_not(None))
+    .order_by(tables.Voter.set_aside_at)
+)
+_VOTER_ROW = select(tables.Voter.set_aside_at).where(tables.Voter.id == bindparam("voter"))
+_MOVE = "UPDATE voters SET set_aside_at = :at, set_aside_because = :because WHERE id = :voter"
+_VOTER = text(
+    "SELECT voter_id FROM votes WHERE ballot = "
+    "(SELECT id FROM ballots WHERE id <= :newest ORDER BY id LIMIT 1 OFFSET :row)"
+)
+_SETS = text("SELECT id, names FROM category_sets")
+_LEAKS = text("SELECT category_set, count(*) AS votes FROM ballots WHERE is_leak = 1 GROUP BY category_set")
+_ASIDE = text(
+    "SELECT category_set, count(*) AS votes FROM voters "
+    "JOIN conversations ON conversations.voter_id = voters.id "
+    "JOIN votes ON votes.conversation_id = conversations.id JOIN ballots ON ballots.id = votes.ballot "
+    "WHERE set_aside_at IS NOT NULL AND is_leak = 0 GROUP BY category_set"
+)
+_CELLS_OF_VOTER = text(
+    "SELECT category_set, a, b, outcome, count(*) AS votes FROM conversations "
+    "JOIN votes ON votes.conversation_id = conversations.id JOIN ballots ON ballots.id = votes.ballot "
+    "WHERE conversations.voter_id = :voter AND is_leak = 0 GROUP BY category_set, a, b, outcome"
+)
+_WITHOUT_BALLOT = text(
+    "SELECT sum(mode != 'battle') AS not_blind, sum(mode = 'battle') AS waiting "
+    "FROM votes JOIN conversations ON conversations.id = conversation_id WHERE ballot IS NULL"
+)
+_LATEST_ANSWERS = text(
+    "SELECT model, first_token_ms, duration_ms, completion_tokens FROM answers "
+    "WHERE state = 'done' ORDER BY conversation_id DESC LIMIT :limit"
+)

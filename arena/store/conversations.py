@@ -1,0 +1,77 @@
+"""Conversations on their way out of the database: one, or a page of them, each in one question."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import bindparam, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from arena import tables
+from arena.conversation import Answer, Conversation, Pair, Turn, Vote
+from arena.errors import NotFound
+
+_ANSWER = tuple(field.name for field in fields(Answer))
+
+
+async def load(db: AsyncConnection, key: str, voter_id: str | None) -> Conversation:
+    """The visitor's own conversation, with all its turns and the latest version of each answer.
+
+    Raises `NotFound`, for one that belongs to somebody else as well.
+    """
+    rows = (await db.execute(_ONE, {"key": key, "voter": voter_id})).all()
+    if not rows:
+        raise NotFound("There is no such battle here, or it belongs to another visitor.")
+    return _conversation(rows)
+
+
+async def load_all(db: AsyncConnection, keys: Sequence[str]) -> dict[str, Conversation]:
+    """Conversations by their ids, whoever they belong to."""
+    rows = (await db.execute(_ALL, {"keys": list(keys)})).all()
+    return {key: _conversation(list(group)) for key, group in groupby(rows, lambda row: row.id)}
+
+
+def _conversation(rows: Sequence[Any]) -> Conversation:
+    turns: dict[int, Turn] = {}
+    for row in rows:
+        turn = turns.setdefault(row.number, Turn(row.number, row.prompt))
+        if row.side is not None:
+            turn.answers[row.side] = Answer(*row[: len(_ANSWER)])  # the latest version comes last
+    row = rows[0]
+    pair = Pair(row.model_a, row.model_b, row.pair_probability) if row.model_a else None
+    vote = Vote(row.choice, row.voted_turn, row.voted_at) if row.choice else None
+    return Conversation(row.id, row.voter_id, row.started_at, pair, tuple(turns.values()), vote)
+
+
+_CONVERSATION = (
+    select(
+        *(getattr(tables.Answer, name) for name in _ANSWER),
+        tables.Conversation.id,
+        tables.Conversation.voter_id,
+        tables.Conversation.created_at.label("started_at"),
+        tables.Conversation.model_a,
+        tables.Conversation.model_b,
+        tables.Conversation.pair_probability,
+        tables.Vote.choice,
+        tables.Vote.turn.label("voted_turn"),
+        tables.Vote.created_at.label("voted_at"),
+        tables.Turn.number,
+        tables.Turn.prompt,
+    )
+    .select_from(tables.Conversation)
+    .join(tables.Turn, tables.Turn.conversation_id == tables.Conversation.id)
+    .outerjoin(tables.Vote, tables.Vote.conversation_id == tables.Conversation.id)
+    .outerjoin(
+        tables.Answer,
+        (tables.Answer.conversation_id == tables.Turn.conversation_id)
+        & (tables.Answer.turn == tables.Turn.number),
+    )
+)
+_ORDER = (tables.Turn.number, tables.Answer.side, tables.Answer.version)
+_ONE = _CONVERSATION.where(
+    tables.Conversation.id == bindparam("key"), tables.Conversation.voter_id == bindparam("voter")
+).order_by(*_ORDER)
+_ALL = _CONVERSATION.where(tables.Conversation.id.in_(bindparam("keys", expanding=True))).order_by(
+    tables.Conversation.id, *_ORDER
+)

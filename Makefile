@@ -50,7 +50,9 @@ imports: $(STAMPS)/test
 
 bench: install $(STAMPS)/test
 	$(BIN)/python -m benchmarks.battles
-	$(BIN)/python -m benchmarks.engine
+	$(BIN)/python -m benchmarks.router --rounds 5
+	$(BIN)/python -m benchmarks.leaderboard
+	$(BIN)/python -m benchmarks.engine --rounds 5
 
 $(VENV)/bin/python:
 	$(call say,a Python environment in $(VENV))

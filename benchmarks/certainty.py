@@ -35,7 +35,7 @@ def coverage(repetitions: int = 2000) -> None:
         )
     ]
     for models, votes, few in BOARDS:
-        held, newcomer, plain, width, wide = _covered(models, votes, few, repetitions)
+        held, newcomer, plain, width, wide = covered(models, votes, few, repetitions)
         name = f"{models} models, {votes:,} votes, newcomer {few}"
         sd = 2 * np.sqrt(0.95 * 0.05 / repetitions)
         rows.append(
@@ -52,7 +52,7 @@ def coverage(repetitions: int = 2000) -> None:
     table(*rows)
 
 
-def _covered(models: int, votes: int, few: int, repetitions: int) -> Floats:
+def covered(models: int, votes: int, few: int, repetitions: int) -> Floats:
     """Coverage of established models and of the newcomer, by the inverse information too; its half-widths."""
     rng = np.random.default_rng(models + votes + few)
     found = np.zeros((repetitions, 5))
@@ -81,7 +81,7 @@ def peeking(lifetimes: int = 1000) -> None:
         ("board", "rule", "ever", "at the last look", "width, times that of the fixed test"),
     ]
     for name, judge, looks in LIFETIMES:
-        ever, last, width = _told_apart(judge, looks, lifetimes)
+        ever, last, width = told_apart(judge, looks, lifetimes)
         for number, rule in enumerate(RULES[judge]):
             wide = f"{width[number]:.2f}" if np.isfinite(width[number]) else ""
             rows.append((name, rule, f"{ever[number]:.1%}", f"{last[number]:.1%}", wide))
@@ -132,7 +132,7 @@ LIFETIMES: tuple[tuple[str, Judge, NDArray[np.int64]], ...] = (
 )
 
 
-def _told_apart(judge: Judge, looks: NDArray[np.int64], lifetimes: int) -> tuple[Floats, Floats, Floats]:
+def told_apart(judge: Judge, looks: NDArray[np.int64], lifetimes: int) -> tuple[Floats, Floats, Floats]:
     """By each rule: the share of lifetimes that are told apart ever and at the last look, and its last width."""
     rng = np.random.default_rng(len(looks))
     truth = np.zeros(MODELS)

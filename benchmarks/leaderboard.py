@@ -17,8 +17,9 @@ import sys
 import tempfile
 import venv
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 from time import perf_counter
 from typing import Any
 
@@ -26,8 +27,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arena import config as configuration
+from arena.appraisal import Appraisal, Appraiser
 from arena.board import Boards, View, board_of
 from arena.config import Config
+from arena.conversation import CHOICES, SIDES, Conversation, Pair
+from arena.markdown import Looks
 from arena.store import Store, open_store
 
 CATEGORIES = (("language:en", "prompt:short", "turns:one"), ("code", "language:de", "prompt:long", "turns:many"))
@@ -197,6 +201,45 @@ def limit(folder: Path) -> float:
     return min(times)
 
 
+# A vote's own write
+
+PAIR = Pair("x", "y", 1.0)
+PROMPT = "Why is the sky blue on a clear day, and why does it turn red in the evening?"
+ANSWER = "Air scatters **short waves** more than long ones.\n\n- one\n- two\n\n" * 12
+
+
+class Foreseen(Appraiser):
+    """Has seen every battle before."""
+
+    def conversation(self, conversation: Conversation) -> Appraisal:
+        return APPRAISAL
+
+
+APPRAISAL = Appraisal(("language:en", "prompt:short", "turns:one"), False, {"a": Looks(), "b": Looks()})
+
+
+async def writes(config: Config, folder: Path, votes: int = 1000) -> dict[str, float]:
+    """Median milliseconds of a vote's write: without ballot and counts, with them, and with its appraisal."""
+    kinds = {"without counts": None, "with counts": Foreseen(config), "and appraised": Appraiser(config)}
+    stores = {
+        name: await open_store(f"sqlite+aiosqlite:///{folder}/{number}.db", appraiser)
+        for number, (name, appraiser) in enumerate(kinds.items())
+    }
+    took: dict[str, list[float]] = {name: [] for name in stores}
+    for number in range(votes):
+        for name, store in stores.items():
+            battle = await store.open_conversation(f"voter-{number % 40}", PROMPT, PAIR)
+            for side in SIDES:
+                answer = replace(battle.last.answers[side], state="done", text=ANSWER)
+                await store.finish_answer(battle.id, 1, answer)
+            start = perf_counter()
+            await store.cast_vote(battle.id, battle.voter_id, CHOICES[number % 4])
+            took[name].append(perf_counter() - start)
+    for store in stores.values():
+        await store.close()
+    return {name: 1000 * median(times) for name, times in took.items()}
+
+
 # Other packages
 
 PEERS = {
@@ -291,18 +334,27 @@ def main() -> None:
         print(json.dumps([asyncio.run(_measure(Path(chosen.task[0]), chosen.task[1])), _peak()]))
         return
     with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "writes"
+        written = asyncio.run(writes(_configure(folder), folder))
+        print("A vote's write:", ", ".join(f"{kind} {ms:.2f} ms" for kind, ms in written.items()), flush=True)
         pythons = install(Path(place)) if chosen.peers else {}
         boards = [(int(n), int(m)) for n in chosen.votes.split(",") for m in chosen.models.split(",")]
         for votes, models in boards:
             _report(Path(place) / f"{votes}-{models}", votes, models, pythons, chosen)
 
 
-def _report(folder: Path, votes: int, models: int, pythons: dict[str, Path], chosen: argparse.Namespace) -> None:
+def _configure(folder: Path) -> Config:
+    """An arena of two models in a folder that is made for it."""
     folder.mkdir()
     (folder / "config.toml").write_text(
         'providers = [{name = "p", format = "script"}]\n'
         'models = [{name = "x", backends = ["p"]}, {name = "y", backends = ["p"]}]\n'
     )
+    return configuration.read(folder / "config.toml")
+
+
+def _report(folder: Path, votes: int, models: int, pythons: dict[str, Path], chosen: argparse.Namespace) -> None:
+    _configure(folder)
     asyncio.run(make(folder, Votes.drawn(votes, models)))
     print(f"\n{votes:,} votes, {models} models: seconds / peak MB. Adding up three columns: {limit(folder):.3f} s")
     for task in TASKS:

@@ -224,7 +224,7 @@ FLOORS = (0.05, 0.25, 0.5)
 
 def _row(lives: list[Life], goal: float, widest: float) -> tuple[object, ...]:
     newcomer = np.mean([life.newcomer for life in lives], axis=0)
-    soon, all_soon = _until(newcomer, goal), _until(np.mean([life.widest for life in lives], axis=0), widest)
+    soon, all_soon = until(newcomer, goal), until(np.mean([life.widest for life in lives], axis=0), widest)
     return (
         soon or "never",
         f"{(ENDS - ENTERS) / soon:.1f} times" if soon else "",
@@ -239,7 +239,7 @@ def _row(lives: list[Life], goal: float, widest: float) -> tuple[object, ...]:
     )
 
 
-def _until(widths: Floats, goal: float) -> int:
+def until(widths: Floats, goal: float) -> int:
     """Votes after the entry until the width is down to the goal and stays there; 0: never."""
     above = np.flatnonzero(widths > goal * 1.0001)
     looks = int(above[-1]) + 2 if len(above) else 1

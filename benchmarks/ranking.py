@@ -20,7 +20,8 @@ PARTS: dict[str, Callable[[], None]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", metavar="part", choices=[*PARTS, []], help=", ".join(PARTS))
+    parts = [*PARTS, []]  # none named is checked as [] by Python 3.11
+    parser.add_argument("parts", nargs="*", metavar="part", choices=parts, help=", ".join(PARTS))
     parser.add_argument("--peers", action="store_true", help="compare with choix and evalica instead")
     asked = parser.parse_args()
     if asked.peers:

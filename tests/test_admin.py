@@ -248,6 +248,29 @@ async def test_the_page_shows_each_model_with_its_weight_and_backends(tmp_path: 
     assert "Borealis Nine Borealis Works up 0 never drawn borealis aurora" in page
 
 
+async def test_the_weight_is_that_of_the_matchmaker_and_who_is_not_drawn_is_marked(tmp_path: Path) -> None:
+    names = ("One", "Two", "Three", "Four")
+    models = [{"name": name, "backends": ["aurora"], "weight": 7} for name in names]
+    models[3]["text"] = False
+    rules = {"weights": {"One": 2.5, "Two": 4}, "weight_of_others": 0, "outages": ["Two"]}
+    async with (
+        open_guarded(tmp_path, models=models, matchmaker=rules) as house,
+        house.visitor() as visitor,
+    ):
+        page = words_of((await visitor.gets("/admin/models", **BEARER)).text)
+        told = (await visitor.gets("/admin/models.json", **BEARER)).json()
+    assert "One up 2.5 aurora" in page
+    assert "Two up 4 not drawn: outage aurora" in page
+    assert "Three up 0 never drawn aurora" in page
+    assert "Four up 0 never drawn aurora" in page
+    assert [(m["weight"], m["is_in_outage"], m["is_drawn"]) for m in told["models"]] == [
+        (2.5, False, True),
+        (4, True, False),
+        (0, False, False),
+        (0, False, False),
+    ]
+
+
 async def test_the_page_shows_what_is_going_on(visitor: Visitor) -> None:
     cues = await visitor.starts()
     page = words_of((await visitor.gets("/admin/models", **BEARER)).text)

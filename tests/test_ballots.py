@@ -5,8 +5,10 @@ import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event
 
 import httpx
 import numpy as np
@@ -17,12 +19,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import create_engine
 
-from arena.conversation import CHOICES
+from arena.appraisal import Appraisal, Appraiser
+from arena.config import Config
+from arena.conversation import CHOICES, SIDES, Conversation, Pair
 from arena.errors import NotFound, StoreError
 from arena.store import open_store
 from arena.store.casting import day_of, voter_number
 from tests.ballots import MIGRATIONS, Cast, Station, station
-from tests.house import House, Visitor
+from tests.house import House, Visitor, tables
 from tests.processes import Served, counted, kept, scripted, serve
 
 AURORA, BOREALIS = "Aurora Prime", "Borealis Nine"
@@ -82,6 +86,48 @@ async def test_a_battle_over_http_ends_in_a_ballot(house: House, visitor: Visito
     await visitor.votes("both_bad")
     assert await house.sql("SELECT category, outcome, votes FROM counts WHERE category = 'all'") == [("all", 3, 1)]
     assert (await house.context.store.box.verify()).is_clean
+
+
+class SlowAppraiser(Appraiser):
+    """Appraises when it may."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.begun, self.go_on = Event(), Event()
+
+    def conversation(self, conversation: Conversation) -> Appraisal:
+        self.begun.set()
+        self.go_on.wait(10)
+        return super().conversation(conversation)
+
+
+async def test_nobody_waits_while_a_long_prompt_is_looked_through(polls: Station) -> None:
+    polls.store.box.appraiser = slow = SlowAppraiser(polls.config)
+    battle = await polls.answered(Cast(prompt="word " * 1000))
+    vote = asyncio.create_task(polls.store.cast_vote(battle.id, "ann", "a"))
+    await asyncio.to_thread(slow.begun.wait, 10)
+    other = await polls.store.open_conversation("bob", "Why?", Pair(AURORA, BOREALIS, 0.5))
+    assert not vote.done()
+    slow.go_on.set()
+    assert (await vote).vote
+    assert await polls.counts("prompt:long") == {(AURORA, BOREALIS, 0): 1}
+    assert (await polls.store.conversation(other.id, "bob")).vote is None
+
+
+async def test_a_prompt_that_comes_while_another_is_looked_through_is_not_overlooked(polls: Station) -> None:
+    polls.store.box.appraiser = slow = SlowAppraiser(polls.config)
+    battle = await polls.answered(Cast(prompt="word " * 1000))
+    vote = asyncio.create_task(polls.store.cast_vote(battle.id, "ann", "a"))
+    await asyncio.to_thread(slow.begun.wait, 10)
+    battle = await polls.store.open_turn(battle.id, "ann", "And then?", turns_allowed=2)
+    for side in SIDES:
+        done = replace(battle.last.answers[side], state="done", text="Then.")
+        await polls.store.finish_answer(battle.id, 2, done)
+    slow.go_on.set()
+    voted = await vote
+    assert voted.vote is not None
+    assert voted.vote.turn == 2
+    assert await polls.counts("turns:many") == {(AURORA, BOREALIS, 0): 1}
 
 
 # Votes in any order
@@ -232,12 +278,41 @@ async def test_a_repair_is_told_from_new_ballots(polls: Station) -> None:
     assert (await polls.store.box.roll()).repairs > before.repairs
 
 
+async def test_a_repair_that_is_broken_off_is_finished_by_the_next_one(polls: Station) -> None:
+    await polls.casts(*(Cast(f"v{n}", choice=CHOICES[n % 4]) for n in range(5)))
+    before = await polls.counts()
+    await polls.sql("UPDATE ballots SET outcome = 3 - outcome WHERE id <= 2")
+    await polls.sql("CREATE TRIGGER full BEFORE INSERT ON ballots BEGIN SELECT raise(ABORT, 'full'); END")
+    with pytest.raises(StoreError, match="full"):
+        await polls.store.box.verify(repair=True)
+    await polls.sql("DROP TRIGGER full")
+    assert (await polls.store.box.verify()).missing == 2
+    assert (await polls.store.box.without_ballot()).waiting == 2
+    await polls.store.box.verify(repair=True)
+    assert (await polls.store.box.verify()).is_clean
+    assert await polls.counts() == before
+
+
 async def test_a_tag_that_is_new_is_found_by_a_recount(tmp_path: Path) -> None:
     async with station(tmp_path) as polls:
         await polls.casts(Cast(prompt="Why is the sky blue?"), Cast())
     async with station(tmp_path, leaderboard={"tags": {"weather": "sky|rain"}}) as polls:
         assert (await polls.store.box.verify(repair=True)).restated == 1
         assert await polls.counts("tag:weather") == {(AURORA, BOREALIS, 0): 1}
+
+
+async def test_a_name_that_is_new_is_found_by_a_recount_in_answers_as_well(tmp_path: Path) -> None:
+    async with station(tmp_path) as polls:
+        await polls.casts(
+            Cast(answer_b="I am Project Nightjar."), Cast(prompt="Are you Project Nightjar?"), Cast()
+        )
+        assert (await polls.store.box.left_out()).leaks == 0
+    aurora, borealis = tables()["models"]
+    async with station(tmp_path, models=[aurora, borealis | {"aliases": ["Project Nightjar"]}]) as polls:
+        assert (await polls.store.box.verify(repair=True)).restated == 2
+        assert (await polls.store.box.left_out()).leaks == 2
+        assert await polls.sql("SELECT count(*) FROM answers WHERE is_leak = 1") == [(1,)]
+        assert (await polls.store.box.verify()).is_clean
 
 
 # From an older version

@@ -12,7 +12,7 @@ import pytest
 from arena.board import ALL, Board, Boards, View, board_of
 from arena.conversation import CHOICES, Choice
 from arena.errors import NotFound, Unprocessable
-from arena.rating import POINTS, Tally, by_voter, fit, sandwich
+from arena.rating import POINTS, Tally, by_voter, fit, no_surer, sandwich
 from arena.rating.counts import Floats
 from arena.rating.spread import Z95
 from tests.ballots import Cast, Station, station
@@ -72,7 +72,8 @@ async def test_the_board_is_what_the_rating_core_makes_of_the_same_votes(polls: 
         assert rating(board, name) == pytest.approx(1000 + POINTS * found.strengths[model], abs=0.005)
     voter = np.unique([vote.voter for vote in cast], return_inverse=True)[1]
     cells = np.array([[MODELS.index(v.a), MODELS.index(v.b), CHOICES.index(v.choice)] for v in cast])
-    errors = np.sqrt(np.diag(by_voter(found, voter, cells, np.ones(len(cast)))))
+    spread = no_surer(by_voter(found, voter, cells, np.ones(len(cast))), sandwich(tally, found))
+    errors = np.sqrt(np.diag(spread))
     widths = {s.name: (s.high - s.low) / 2 for s in board.standings}
     assert [widths[name] for name in MODELS] == pytest.approx(list(Z95 * POINTS * errors), abs=0.011)
 
@@ -86,6 +87,30 @@ async def test_counts_alone_give_the_same_board_as_all_ballots(polls: Station, b
     width = Z95 * POINTS * np.sqrt(np.diag(sandwich(Tally.of(counted(cast)), fit(Tally.of(counted(cast))))))[0]
     first = next(s for s in one.standings if s.name == MODELS[0])
     assert (first.high - first.low) / 2 == pytest.approx(width, abs=0.011)
+
+
+@pytest.mark.parametrize("is_style_controlled", [False, True])
+async def test_a_board_of_one_voter_is_as_unsure_as_its_votes(
+    polls: Station, boards: Boards, is_style_controlled: bool
+) -> None:
+    await polls.casts(*votes(120, voters=1))
+    by_one = await boards.board(View(is_style_controlled=is_style_controlled))
+    alone = await boards.board(View(is_style_controlled=is_style_controlled, clusters="votes"))
+    assert by_one.standings == alone.standings
+    assert all(standing.high - standing.low > 50 for standing in by_one.standings)
+
+
+async def test_votes_of_one_voter_may_lean_the_same_way_also_where_style_is_taken_out(
+    polls: Station, boards: Boards
+) -> None:
+    leaning = [replace(vote, voter=f"{vote.a} {vote.b} {vote.choice}") for vote in votes(120)]
+    await polls.casts(*leaning)
+    for is_style_controlled in (False, True):
+        by_voter = await boards.board(View(is_style_controlled=is_style_controlled))
+        by_vote = await boards.board(View(is_style_controlled=is_style_controlled, clusters="votes"))
+        for one, other in zip(by_voter.standings, by_vote.standings, strict=True):
+            assert one.rating == other.rating
+            assert one.high - one.low > 1.2 * (other.high - other.low)
 
 
 async def test_a_row_says_what_became_of_its_votes(polls: Station, boards: Boards) -> None:
@@ -246,6 +271,21 @@ async def test_the_same_votes_in_another_order_give_the_same_digest_and_numbers(
     for one, other in zip(*found, strict=True):
         assert replace(one, computed_at=other.computed_at) == other
     assert len({board.digest for board in found[0]}) == 4
+
+
+async def test_these_votes_give_these_numbers_on_every_machine(polls: Station, boards: Boards) -> None:
+    """Where numbers differ on purpose, `RATING_VERSION` goes up and they are written down anew."""
+    for n in range(60):
+        choice = CHOICES[(n * n + n // 5) % 11 % 4]
+        await polls.casts(Cast(f"v{n % 7}", MODELS[n % 4], MODELS[(n + 1 + n % 3) % 4], choice))
+    board = await boards.board()
+    assert [(s.name, s.rating, s.low, s.high, s.best, s.worst) for s in board.standings] == [
+        ("Cirrus", 1052.99, 980.72, 1125.26, 1, 4),
+        ("Aurora Prime", 999.96, 909.3, 1090.62, 1, 4),
+        ("Dune", 991.18, 896.4, 1085.96, 1, 4),
+        ("Borealis Nine", 955.87, 846.99, 1064.75, 1, 4),
+    ]
+    assert board.digest == "1bda042ef52054076a39e7f5020c2e9e37ae0a0f773a47e2fbd25cec7ecd5cc8"
 
 
 async def test_a_digest_changes_with_every_vote_every_voter_and_what_matters(polls: Station) -> None:

@@ -86,6 +86,16 @@ async def test_a_backend_that_never_answers_is_not_waited_for_longer_than_its_li
     assert rows(finished.text)[0][5] == "timeout: silent for 0.2 s"
 
 
+async def test_a_backend_that_never_ends_is_not_waited_for_longer_than_its_limit(tmp_path: Path) -> None:
+    slow = {"name": "slow", "format": "script", "answer": "word " * 1000, "words_per_second": 20}
+    arena = arena_of(slow, {"name": "up", "format": "script"})
+    arena["models"][0]["answer_seconds"] = 0.3
+    write_config(tmp_path, arena)
+    finished = await run(tmp_path, "check")
+    assert finished.status == 1
+    assert rows(finished.text)[0][5] == "timeout: not at its end after 0.3 s"
+
+
 async def test_all_are_asked_side_by_side(tmp_path: Path) -> None:
     together = asyncio.Barrier(4)
 

@@ -19,7 +19,7 @@ from arena import config
 from arena.backend import Backend, Delta, Message, Prompt, Sampling, Status, Usage
 from arena.engines import EnginePool, smollm2
 from arena.engines.vllm import VllmEngine, shows_system_role
-from arena.errors import BackendUnreachable, ConfigError, PromptTooLong
+from arena.errors import BackendRefused, BackendUnreachable, ConfigError, PromptTooLong
 
 ROOT = Path(__file__).parent.parent
 
@@ -200,6 +200,25 @@ async def test_it_takes_what_a_prompt_leaves_open_from_the_checkpoint(loaded: Lo
     assert (params.temperature, params.top_p) == (smollm2.TEMPERATURE, smollm2.TOP_P)
     assert params.max_tokens == 100
     assert loaded.chat.sampling(Sampling(max_tokens=500), 100).max_tokens == 100
+
+
+@engine
+@on_the_engine_s_loop
+async def test_the_extra_fields_of_the_sampling_are_vllm_s_own_and_stand_over_all_others(loaded: Loaded) -> None:
+    extra = {"ignore_eos": True, "max_tokens": 40, "repetition_penalty": 1.3}
+    *_, usage = await answer(loaded.engine, asking("Say hi.", max_tokens=5, extra=extra))
+    assert isinstance(usage, Usage)
+    assert (usage.finish_reason, usage.completion_tokens) == ("length", 40)
+    params = loaded.chat.sampling(Sampling(temperature=0.5, extra=extra), 20)
+    assert (params.repetition_penalty, params.temperature, params.max_tokens) == (1.3, 0.5, 20)
+
+
+@engine
+@on_the_engine_s_loop
+@pytest.mark.parametrize("extra", [{"enable_thinking": True}, {"top_p": 2.0}], ids=["unknown", "out of range"])
+async def test_extra_fields_that_vllm_does_not_take_are_refused(loaded: Loaded, extra: dict[str, Any]) -> None:
+    with pytest.raises(BackendRefused, match=next(iter(extra))):
+        await answer(loaded.engine, asking("Hello", extra=extra))
 
 
 @engine

@@ -20,6 +20,11 @@ from tests.battles import answer, battle, battles, exported, opened, there_and_b
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PREFERENCE = "arena-human-preference-140k"
+CONV_RELEASE = (
+    *("question_id", "model_a", "model_b", "winner", "judge", "conversation_a", "conversation_b"),
+    *("turn", "anony", "language", "tstamp"),
+)
+"""What `clean_battle_data --mode conv_release` writes."""
 
 
 async def rows(folder: Path, kind: str, *votes: VoteRecord) -> list[dict[str, Any]]:
@@ -46,6 +51,7 @@ async def test_fastchat_gets_the_row_that_its_tools_read(tmp_path: Path) -> None
         3, choice="both_bad", turns=one_turn("Why is the sky blue today?", answer("# A", 5), answer("B"))
     )
     (row,) = await rows(tmp_path, "fastchat", vote)
+    assert list(row) == [*CONV_RELEASE, "conv_metadata"]
     assert row["question_id"] == vote.conversation_id.replace("-", "")
     assert (row["model_a"], row["model_b"]) == (vote.model_a, vote.model_b)
     assert (row["winner"], row["turn"], row["anony"]) == ("tie (bothbad)", 1, True)

@@ -4,6 +4,8 @@ import asyncio
 import csv
 import io
 import json
+import os
+import resource
 import sqlite3
 import sys
 import tempfile
@@ -21,7 +23,7 @@ from pyarrow import parquet
 
 from arena.export import FORMATS as EXPORTS
 from arena.intake import FORMATS, Report, take_in
-from arena.intake.pieces import items, lines
+from arena.intake.pieces import LIMIT, items, lines
 from arena.store.votes import VoteRecord
 from tests.battles import battle, battles, exported, opened, write
 from tests.memory import measured
@@ -336,6 +338,23 @@ async def test_an_import_that_was_killed_is_completed_by_the_next(tmp_path: Path
     assert kept(tmp_path, "SELECT count(*) FROM votes") == [(3000,)]
 
 
+async def test_a_disk_that_fills_up_keeps_whole_battles_and_the_next_import_completes_them(tmp_path: Path) -> None:
+    write_config(tmp_path, scripted("A.", "B."))
+    write(tmp_path / "votes", list(battles(2000)))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, limits[1]))
+    try:
+        finished = await run(tmp_path, "import", "votes")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "arena.db: the database did not take a write: " in finished.complaint
+    ((half,),) = kept(tmp_path, "SELECT count(*) FROM votes")
+    assert 0 < half < 2000
+    for table in ("conversations", "ballots"):
+        assert kept(tmp_path, f"SELECT count(*) FROM {table}") == [(half,)]
+    assert f"{2000 - half:,}  stored" in (await run(tmp_path, "import", "votes")).text
+
+
 async def test_an_import_beside_a_reader_of_the_same_database_is_seen_by_it(tmp_path: Path) -> None:
     async with opened(tmp_path) as server:
         await server.box.roll()
@@ -364,6 +383,7 @@ def line(**changes: Any) -> str:
         (line(voted_at="soon"), "is not as its format has it"),
         (line(voted_at="9999-01-01T00:00:00Z"), "has a moment that cannot be"),
         (line(pair_probability=0), "has a probability that is none"),
+        (line(set_aside=""), "has a voter set aside for no reason"),
         (line()[:-100], "breaks off in the middle"),
         ("{'choice': 'a'}", "is not JSON"),
         ('{"a": 1}', "is in no known format"),
@@ -437,6 +457,20 @@ async def test_a_table_with_a_column_too_few_in_a_row_names_the_row(tmp_path: Pa
     report = await taken(tmp_path, content + b"one,two\n" + b'"breaks off')
     assert report.there == 2
     assert list(report.reasons) == ["has another number of columns than the header", "breaks off in the middle"]
+
+
+@pytest.mark.parametrize("wrong", [b"\xe9", b"x" * (LIMIT + 1), (b"x" * 2**20 + b"\n") * 16])
+async def test_a_text_in_a_table_is_never_taken_for_rows_when_its_record_is_left_out(
+    tmp_path: Path, wrong: bytes
+) -> None:
+    names = ["id", "model_a", "model_b", "prompt", "response_a", "response_b"]
+    names += ["winner_model_a", "winner_model_b", "winner_tie"]
+    row = b'%d,m,n,"[""Hi""]","[""A.""]","[""B.""]",1,0,0\n'
+    text = b'1,m,n,"[""' + wrong + b"\n" + b"5,m,n,[5],[5],[5],1,0,0\n" + b'""]","[""A.""]","[""B.""]",1,0,0\n'
+    report = await taken(tmp_path, ",".join(names).encode() + b"\n" + row % 0 + text + row % 2)
+    assert (report.read, report.stored, report.left_out) == (3, 2, 1)
+    assert list(reasons(report).values()) == [[3]]
+    assert {vote.conversation_id.rpartition("-")[2] for vote in await the_votes(tmp_path)} == {"0", "2"}
 
 
 async def test_a_format_that_is_named_is_the_one_that_is_read(tmp_path: Path) -> None:
@@ -522,6 +556,32 @@ async def test_a_line_of_gigabytes_is_refused_without_being_read_into_memory(tmp
     assert peak < 300_000
 
 
+async def test_rows_over_the_limit_in_parquet_are_left_out_and_the_others_are_read(tmp_path: Path) -> None:
+    rows = [of_33k(question_id=f"q{number}") for number in range(4)]
+    huge = of_33k(question_id="huge", conversation_a=said("Hi", "x" * LIMIT))
+    with parquet.ParquetWriter(tmp_path / "rows", pa.Table.from_pylist(rows).schema) as writer:
+        for group in ([rows[0], huge, rows[1], rows[2]], [huge, huge, huge | {"judge": "x" * LIMIT}], [rows[3]]):
+            writer.write_table(pa.Table.from_pylist(group))
+    report = await taken(tmp_path, (tmp_path / "rows").read_bytes())
+    assert report.stored == 4
+    (reason,) = report.reasons.values()
+    assert [(one.place, one.detail) for one in reason.examples] == [(2, ""), (5, "a row group of 3")]
+
+
+async def test_a_row_group_is_not_read_as_a_whole(tmp_path: Path) -> None:
+    write_config(tmp_path, scripted("A.", "B."))
+    row = of_33k(conversation_a=said("Hi", "x" * 30_000), conversation_b=said("Hi", "y"))
+    peaks = []
+    for rows in (500, 10_000):
+        table = pa.Table.from_pylist([row] * rows)
+        parquet.write_table(table, tmp_path / "votes", compression="none", use_dictionary=False)
+        text, peak = await measured(tmp_path, "import", "--dry-run", "votes")
+        assert f"{rows:,}  read" in text
+        peaks.append(peak)
+    group = (tmp_path / "votes").stat().st_size // 1024
+    assert peaks[1] - peaks[0] < 0.75 * group
+
+
 async def test_ten_times_the_votes_take_hardly_more_memory(tmp_path: Path) -> None:
     write_config(tmp_path, scripted("A.", "B."))
     peaks = []
@@ -580,6 +640,10 @@ async def test_the_command_fails_where_nothing_could_be_read(tmp_path: Path) -> 
     assert (await run(tmp_path, "import", "votes")).status == 1
     assert (await run(tmp_path, "import", "empty")).status == 0
     assert (await run(tmp_path, "import", "missing")).status == 2
+    os.mkfifo(tmp_path / "pipe")
+    with os.fdopen(os.open(tmp_path / "pipe", os.O_RDWR)):
+        complaint = (await run(tmp_path, "import", "pipe")).complaint
+    assert complaint.startswith("arena: pipe: cannot be read: it is a pipe, which can be read only once.")
 
 
 async def test_at_a_terminal_there_is_a_bar(tmp_path: Path) -> None:

@@ -11,8 +11,10 @@ from urllib.parse import urlencode
 
 import pytest
 
+from arena.board import Standing
 from arena.views.gallery import moments
 from arena.views.look import PARAMETERS
+from arena.views.standings import Row, as_csv
 from tests.crowd import NOW, Crowd, names, vote
 from tests.house import MODELS, House, Visitor, open_house
 
@@ -119,6 +121,35 @@ async def test_models_with_too_few_votes_stand_apart_without_a_rank(visitor: Vis
     assert [name.partition(" has ")[0] for name in column(page, "Model", part=1)] == [NEWCOMER]
     assert column(page, "Rank", part=1) == ["\N{EN DASH}"]
     assert "fewer than 30 votes" in words_of(page)
+
+
+async def test_every_dot_stands_where_its_rating_is(house: House, visitor: Visitor) -> None:
+    newcomer = f"(SELECT id FROM entrants WHERE name = '{NEWCOMER}')"
+    await house.sql(f"UPDATE ballots SET outcome = (a = {newcomer}) WHERE {newcomer} IN (a, b)")  # it loses
+    page = await board(visitor)
+    dots = [float(x) for x in re.findall(r'<circle class="dot" cx="([\d.]+)%"', page)]
+    ratings = [int(cell.replace(",", "")) for part in (0, 1) for cell in column(page, "Rating", part=part)]
+    slope = (dots[0] - dots[-2]) / (ratings[0] - ratings[-2])  # the last one is the newcomer
+    for dot, rating in zip(dots, ratings, strict=True):
+        assert dot == pytest.approx(dots[0] + slope * (rating - ratings[0]), abs=1)
+
+
+async def test_a_battle_without_a_vote_moves_no_number(tmp_path: Path) -> None:
+    """A speed that changed would tell who answered it."""
+    (tmp_path / "fresh").mkdir()
+    async with open_house(tmp_path / "fresh", leaderboard=QUICK) as house, house.visitor() as visitor:
+        await visitor.plays()
+        await visitor.votes("a")
+        before = (await data(visitor))["standings"]
+        assert before[0]["first_token_ms"] is not None
+        await visitor.plays()
+        await house.sql(
+            "UPDATE answers SET first_token_ms = first_token_ms + 5000 WHERE conversation_id NOT IN "
+            "(SELECT conversation_id FROM votes)"
+        )
+        assert (await data(visitor))["standings"] == before
+        await visitor.votes("a")
+        assert (await data(visitor))["standings"] != before
 
 
 async def test_a_model_whose_place_no_vote_fixes_says_why(house: House, visitor: Visitor) -> None:
@@ -323,6 +354,14 @@ async def test_the_page_links_to_the_files_of_its_own_view(visitor: Visitor) -> 
     )
 
 
+def test_a_spreadsheet_computes_no_name() -> None:
+    names = ['=cmd|" /C calc"!A0', "+1", "-1", "@SUM(A1)", "Plain - and @ simple"]
+    rows = [Row(Standing(name, -5.0, -9.0, 1.0, 1, 1, 1, 9, 4, 5, 0, 0, True, None)) for name in names]
+    told = list(csv.DictReader(io.StringIO(as_csv(rows))))
+    assert [row["name"] for row in told] == [*(f"'{name}" for name in names[:4]), names[4]]
+    assert told[0]["rating"] == "-5.0"
+
+
 # Live
 
 
@@ -412,7 +451,7 @@ async def test_neighbours_say_how_few_votes_hold_them_apart(visitor: Visitor) ->
 
 async def test_the_method_explains_each_number_with_its_formula(visitor: Visitor) -> None:
     page = (await visitor.gets("/leaderboard/method")).text
-    assert page.count("<math") == 6
+    assert page.count("<math") == 10
     assert '<code class="math">' not in page
     for words in ("Rating", "95 % interval", "Rank", "Sure at every look", "Which votes count", "Known limits"):
         assert f">{words}</h2>" in page

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlencode
 
 import pytest
 import pytest_asyncio
@@ -11,14 +12,17 @@ from playwright.async_api import Browser, expect
 
 from tests.browser import LAPTOP, Window, open_chromium, open_window
 from tests.crowd import Crowd, names, vote
-from tests.house import House
+from tests.house import House, open_house
 from tests.operator import TOKEN, VARIABLE, open_guarded
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 TWELVE = names(12)
 PHONE = (390, 844)
-PAGES = ("", "?style=on&order=-votes", "/pictures", "/history", "/fragile", "/method")
+VIEWS = ("", "?style=on&order=-votes", "?anytime=on&set_aside=with&still=on")
+PAGES = (*VIEWS, "/pictures", "/history", "/fragile", "/method")
+NEWCOMER = "Newcomer"
+HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)> \" '' " + "x" * 400
 Scheme = Literal["light", "dark"]
 
 
@@ -33,7 +37,14 @@ async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     """An arena of twelve models in which a crowd has voted."""
     monkeypatch.setenv(VARIABLE, TOKEN)
     models: list[dict[str, Any]] = [
-        {"name": name, "backends": ["seeded"], "organisation": "Works", "price_in": 1.0, "price_out": 2.0 + number}
+        {
+            "name": name,
+            "backends": ["seeded"],
+            "organisation": "Foundation of Works",
+            "licence": "Community Licence 3",
+            "price_in": 1.0,
+            "price_out": 2.0 + number,
+        }
         for number, name in enumerate(TWELVE)
     ]
     providers = [{"name": "seeded", "format": "script"}]
@@ -116,6 +127,26 @@ async def test_it_is_sorted_and_filtered_without_leaving_the_page(window: Window
     await expect(page.get_by_label("Category")).to_have_value("all")
 
 
+async def test_sorting_keeps_focus_and_scroll(window: Window) -> None:
+    page = window.page
+    await page.goto("/leaderboard")
+    link = page.get_by_role("table", name="Standings").get_by_role("link", name="Win rate")
+    await link.focus()
+    await page.evaluate("scrollTo(0, 180)")
+    for order in ("win_rate", "-win_rate"):
+        await page.keyboard.press("Enter")
+        await page.wait_for_url(f"**/leaderboard?order={order}")
+        await expect(page.get_by_label("Order")).to_have_value(order)
+        await expect(link).to_be_focused()
+        assert await page.evaluate("scrollY") == 180
+
+
+async def test_a_laptop_shows_every_column_at_once(window: Window) -> None:
+    await window.page.goto("/leaderboard")
+    table = window.page.get_by_role("region", name="Standings")
+    assert await table.evaluate("it => it.scrollWidth <= it.clientWidth")
+
+
 async def test_neighbours_and_history_come_when_they_come_into_view(window: Window) -> None:
     page = window.page
     await page.goto("/leaderboard")
@@ -156,6 +187,7 @@ async def test_axe_finds_nothing_and_no_page_is_wider_than_its_window(
     browser: Browser, house: House, scheme: Scheme, size: tuple[int, int]
 ) -> None:
     async with open_window(browser, house, color_scheme=scheme, size=size, reduced_motion="reduce") as window:
+        vote(house.config.path("arena.db"), Crowd((NEWCOMER, TWELVE[0]), 3, days=1))
         for path in PAGES:
             await window.page.goto(f"/leaderboard{path}")
             assert await violations(window) == "", path
@@ -170,6 +202,35 @@ async def test_axe_finds_nothing_and_no_page_is_wider_than_its_window(
         await window.page.wait_for_url("**/battles/*")
         assert await violations(window) == ""
         assert await width(window) <= size[0]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_finds_nothing_on_an_empty_board(browser: Browser, tmp_path: Path, scheme: Scheme) -> None:
+    async with open_house(tmp_path) as house, open_window(browser, house, color_scheme=scheme) as window:
+        for path in PAGES:
+            await window.page.goto(f"/leaderboard{path}")
+            assert await violations(window) == "", path
+
+
+async def test_what_people_and_models_wrote_is_shown_and_does_nothing(browser: Browser, house: House) -> None:
+    quoted = HOSTILE.replace("'", "''")
+    await house.sql(f"UPDATE turns SET prompt = '{quoted}'")
+    await house.sql(f"UPDATE answers SET text = '{quoted}', reasoning = '{quoted}'")
+    await house.sql(f"UPDATE voters SET set_aside_at = created_at, set_aside_because = '{quoted}'")
+    async with open_window(browser, house, size=PHONE) as window:
+        await log_in(window)
+        for path in ("/admin/battles", f"/admin/battles?{urlencode({'q': HOSTILE[:60], 'voter': 'voter-004'})}"):
+            await window.page.goto(path)
+            await expect(window.page.locator(".prompt-line").first).to_contain_text("<script>alert(1)</script>")
+            assert await width(window) <= PHONE[0]
+        await window.page.locator(".prompt-line a").first.click()
+        await expect(window.page.locator(".answer .text").first).to_contain_text("<script>alert(1)</script>")
+        assert await width(window) <= PHONE[0]
+        await window.page.goto("/admin/voters")
+        away = window.page.get_by_role("table", name="Set aside")
+        await expect(away).to_contain_text("<script>alert(1)</script>")
+        assert await width(window) <= PHONE[0]
+        assert await violations(window) == ""
 
 
 async def test_on_paper_there_is_the_board_and_nothing_to_click(window: Window) -> None:

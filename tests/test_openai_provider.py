@@ -8,13 +8,14 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, aclosing
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 
 from arena.backend import Delta, Message, Prompt, Sampling, Usage
-from arena.config import OpenAI
+from arena.config import Cohere, Gemini, OpenAI
 from arena.errors import (
     BackendBroken,
     BackendBusy,
@@ -28,7 +29,7 @@ from arena.errors import (
 )
 from arena.providers import make
 from arena.providers.openai import OpenAIClient
-from arena.providers.service import Service
+from arena.providers.service import Service, retry_after
 from tests.servers import conversing, nowhere, read_request, serving
 from tests.services import (
     DOT,
@@ -38,9 +39,11 @@ from tests.services import (
     STREAM_HEAD,
     Endpoint,
     Heard,
+    Settings,
     bare,
     chunked,
     connected,
+    error_of,
     event,
     everything_told_by,
     failure_of,
@@ -281,6 +284,13 @@ async def test_another_way_that_does_not_help_either_is_not_remembered() -> None
 async def test_what_comes_at_once_is_one_delta_and_the_usage_is_last() -> None:
     heard = await hear_from(streaming(said("") + said("Hel") + said("lo"), finished(), USAGE, DONE))
     assert heard == Heard("Hello", "", 1, Usage(11, 2, "stop", "body-1"))
+
+
+@pytest.mark.parametrize("count", [-1, 2**70])
+async def test_a_count_of_tokens_that_cannot_be_is_left_out(count: int) -> None:
+    usage = event(choices=[], usage={"prompt_tokens": count, "completion_tokens": 2})
+    heard = await hear_from(streaming(said("Hi"), finished(), usage, DONE))
+    assert heard.usage == Usage(None, 2, "stop", "body-1")
 
 
 async def test_the_request_id_of_the_header_goes_before_the_one_of_the_body() -> None:
@@ -623,6 +633,27 @@ async def test_retry_after_is_told() -> None:
     assert told == "hosted: status 429, Retry-After: 17: slow down"
 
 
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("17", 17),
+        (" 0 ", 0),
+        ("Mon, 23 Nov 2026 12:00:30 GMT", 30),
+        ("Mon, 23 Nov 2026 13:00:30 +0100", 30),
+        ("Mon, 23 Nov 2026 11:00:00 GMT", 0),
+        ("Mon, 23 Nov 2026 12:00:30", None),
+        ("Mon, 23 Nov 99999 12:00:30 GMT", None),
+        (f"Mon, 23 Nov 2026 12:00:30 +{'9' * 30}", None),
+        ("soon", None),
+        ("-5", None),
+        ("", None),
+    ],
+)
+def test_retry_after_is_a_number_of_seconds_or_a_date(said: str, seconds: float | None) -> None:
+    noon = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    assert retry_after({"retry-after": said}, noon) == seconds
+
+
 async def test_an_empty_account_is_not_told_as_busy() -> None:
     body = {"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}}
     await failure_of(refusing(429, body), BackendRefused)
@@ -744,6 +775,14 @@ async def test_a_completion_over_its_limit_is_broken() -> None:
     assert "larger than 16777216 bytes" in told
 
 
+async def test_a_stream_that_goes_on_and_on_is_broken_at_the_limit_of_a_completion() -> None:
+    heard = Heard()
+    async with connected(serving(streaming(*[said("x" * 1_000_000)] * 20, DONE))) as client:
+        with pytest.raises(BackendBroken, match="hosted: the answer is longer than 16777216"):
+            await hear(client, heard=heard)
+    assert len(heard.text) == 17_000_000
+
+
 async def test_ten_megabytes_in_one_event_are_broken() -> None:
     assert "larger than 1048576" in await failure_of(streaming(said("x" * 10_000_000), DONE), BackendBroken)
 
@@ -805,6 +844,15 @@ async def test_the_key_is_in_no_error_whatever_the_service_repeats(
     assert "sk-planted" not in told
 
 
+async def test_a_secret_that_begins_as_another_one_does_is_hidden_whole() -> None:
+    tails = [f"{number}-secret-tail" for number in range(8)]
+    headers = {f"x-secret-{number}": KEY + tail for number, tail in enumerate(tails)}
+    app = refusing(401, {"error": {"message": " ".join(headers.values())}})
+    told = await failure_of(app, BackendRefused, headers=headers)
+    assert "tail" not in told
+    assert told.count("[key]") == len(tails)
+
+
 def test_a_key_that_no_header_can_carry_is_refused_without_being_shown() -> None:
     with pytest.raises(ConfigError, match=r'"p"\).api_key_env: PLANTED holds characters') as raised:
         make(OpenAI(name="p", base_url="http://x", api_key_env="PLANTED"), {"PLANTED": f"{KEY}\n{KEY}"})
@@ -828,6 +876,25 @@ def test_a_base_url_that_cannot_work_is_refused(base_url: str, problem: str) -> 
     with pytest.raises(ConfigError, match=problem) as raised:
         make(OpenAI(name="p", base_url=base_url), {})
     assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        settings_of(headers={"x-title": "Aréna"}),
+        settings_of(headers={"x-title": "Arena\nx-other: 1"}),
+        settings_of(Cohere, client_name="Aréna", model="tiny-1"),
+        settings_of(Gemini, model="tiny?1"),
+        settings_of(Gemini, model="tiny\x011"),
+    ],
+    ids=["header", "line break", "client name", "path", "control character"],
+)
+async def test_a_setting_of_which_no_request_can_be_made_is_refused(settings: Settings) -> None:
+    service = streaming(DONE)
+    prompt = Prompt(HELLO.messages)
+    error = await error_of(service, BackendRefused, prompt, settings)
+    assert str(error).startswith("hosted: no request can be made of its settings: ")
+    assert not service.requests
 
 
 async def test_closing_is_harmless_without_a_start_and_twice() -> None:

@@ -115,6 +115,10 @@ def test_ticks_are_round_numbers() -> None:
     assert Scale(0.1, 10, 0, 100, is_log=True).ticks(5) == [0.1, 0.2, 0.5, 1, 2, 5, 10]
 
 
+def test_a_narrow_logarithmic_scale_has_ticks_all_the_same() -> None:
+    assert Scale(62, 163, 0, 100, is_log=True).ticks(6) == [80, 100, 120, 140, 160]
+
+
 # Labels
 
 
@@ -188,6 +192,24 @@ def test_no_text_lies_on_another(count: int) -> None:
     assert_readable(scatter(WORDS, PRICE, points))
     series = [Line(model(n), tuple(1000.0 + n % 7 + day for day in range(14))) for n in many]
     assert_readable(lines(WORDS, [FIRST + timedelta(days=n) for n in range(14)], series))
+
+
+def test_no_name_lies_on_the_line_of_the_best() -> None:
+    picture = scatter(WORDS, PRICE, [Point("The cheapest of all", 1, 1000), Point("The best", 9, 1001)])
+    [front] = [element for element in elements(picture) if element.tag == "polyline"]
+    heights = [float(spot.split(",")[1]) for spot in (front.get("points") or "").split()]
+    boxes = dict(texts(picture))
+    for said in ("The cheapest of all", "The best"):
+        assert boxes[said].bottom <= min(heights) or boxes[said].top >= max(heights), said
+
+
+def test_what_is_free_stands_beside_the_prices_and_on_the_line() -> None:
+    points = [Point("free", 0, 1000), Point("cheap", 1, 990), Point("dear", 9, 1100)]
+    assert [point.name for point in pareto(points, is_less_better=True)] == ["free", "dear"]
+    circles = [element for element in elements(scatter(WORDS, PRICE, points)) if element.tag == "circle"]
+    free, dear, cheap = (float(circle.get("cx") or "") for circle in circles)
+    assert free < cheap - 50 < dear
+    assert "0" in dict(texts(scatter(WORDS, PRICE, points)))
 
 
 @pytest.mark.parametrize("days", [1, 2, 10, 31, 92])

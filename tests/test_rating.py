@@ -1,11 +1,12 @@
 """Votes -> standings, against numbers that nobody here made, closed forms, and boards whose truth is known."""
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
 import choix
+import evalica
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,7 +14,19 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from arena.rating import OUTCOMES, POINTS, Tally, anytime_ranks, bootstrap, by_voter, fit, ranks, sandwich, swap
+from arena.rating import (
+    OUTCOMES,
+    POINTS,
+    Tally,
+    anytime_ranks,
+    bootstrap,
+    by_voter,
+    fit,
+    no_surer,
+    ranks,
+    sandwich,
+    swap,
+)
 from arena.rating.counts import Floats
 from arena.rating.ranks import RankSet, anytime_radius
 from arena.rating.spread import Z95
@@ -71,6 +84,25 @@ def test_random_boards_get_the_ratings_of_another_package(size: int, each: int, 
     rng = np.random.default_rng(seed)
     votes = board(rng.poisson(each, (size, size, 4)).astype(float))
     theirs = choix.ilsr_pairwise_dense(votes.points, max_iter=10_000, tol=1e-12)
+    assert np.abs(POINTS * (fit(votes).strengths - (theirs - theirs.mean()))).max() < 1e-4
+
+
+@pytest.mark.parametrize(("size", "each", "seed"), [(3, 1, 5), (12, 4, 6), (40, 2, 7)])
+def test_random_boards_get_the_ratings_of_a_third_package(size: int, each: int, seed: int) -> None:
+    """Newman's iteration (2023), which wants more steps than it takes by itself."""
+    rng = np.random.default_rng(seed)
+    votes = board(rng.poisson(each, (size, size, 4)).astype(float))
+    a, b, outcome = np.nonzero(votes.weight)
+    kinds = (evalica.Winner.X, evalica.Winner.Y, evalica.Winner.Draw, evalica.Winner.Draw)
+    found = evalica.bradley_terry(
+        a.tolist(),
+        b.tolist(),
+        [kinds[number] for number in outcome],
+        weights=votes.weight[a, b, outcome].tolist(),
+        tolerance=1e-13,
+        limit=100_000,
+    )
+    theirs = np.log(found.scores.sort_index().to_numpy())
     assert np.abs(POINTS * (fit(votes).strengths - (theirs - theirs.mean()))).max() < 1e-4
 
 
@@ -171,6 +203,30 @@ def test_sides_do_not_matter(votes: Tally) -> None:
     assert sandwich(turned, fit(turned)) == pytest.approx(sandwich(votes, fit(votes)), abs=1e-9)
 
 
+@given(SMALL, st.integers(1, 20))
+@settings(max_examples=60, deadline=None)
+def test_a_symmetric_pair_of_votes_between_equals_leaves_all_ratings_alone(votes: Tally, times: int) -> None:
+    order = [1, 0, *range(2, votes.size)]
+    alike = votes.weight + votes.weight[np.ix_(order, order)]  # the first two models have fared alike
+    more = alike.copy()
+    more[0, 1, :2] += times
+    assert fit(Tally.of(more)).strengths == pytest.approx(fit(Tally.of(alike)).strengths, abs=1e-9)
+
+
+@given(SMALL, st.integers(0, 5), st.integers(1, 20))
+@settings(max_examples=60, deadline=None)
+def test_a_newcomer_with_a_symmetric_pair_of_votes_stands_beside_its_rival_and_moves_nobody(
+    votes: Tally, rival: int, times: int
+) -> None:
+    size, rival = votes.size, rival % votes.size
+    counts = np.zeros((size + 1, size + 1, 4))
+    counts[:size, :size] = votes.weight
+    counts[size, rival, 0] = counts[rival, size, 0] = times
+    before, after = fit(votes).strengths, fit(Tally.of(counts)).strengths
+    assert after[size] == pytest.approx(after[rival], abs=1e-9)
+    assert after[:size] - after[size] == pytest.approx(before - before[rival], abs=1e-8)
+
+
 @given(SMALL)
 @settings(max_examples=60, deadline=None)
 def test_every_vote_twice_is_the_same_board_with_half_the_variance(votes: Tally) -> None:
@@ -230,6 +286,57 @@ def test_ninety_five_per_cent_intervals_hold_the_truth_so_often_also_for_a_newco
     coverage = np.mean(held, axis=0)
     assert 0.93 < coverage[:12].mean() < 0.97
     assert 0.92 < coverage[12] < 0.98
+
+
+def ballots(
+    taste: Floats, votes: int, rng: np.random.Generator
+) -> tuple[Tally, NDArray[np.int64], NDArray[np.int64]]:
+    """Votes of voters with tastes of their own, `taste[v, m]`: the tally, whose they are, and their cells."""
+    voters, models = taste.shape
+    voter, a = rng.integers(0, voters, votes), rng.integers(0, models, votes)
+    b = (a + rng.integers(1, models, votes)) % models
+    outcome = np.where(rng.random(votes) < expit(taste[voter, a] - taste[voter, b]), 0, 1)
+    counts = np.zeros((models, models, 4))
+    np.add.at(counts, (a, b, outcome), 1)
+    return Tally.of(counts), voter, np.column_stack([a, b, outcome])
+
+
+def test_intervals_by_voter_hold_the_truth_where_every_voter_has_a_taste() -> None:
+    """40 voters with 30 votes each. Where every vote stands by itself, intervals are far too narrow."""
+    rng = np.random.default_rng(12)
+    means = np.linspace(0.5, -0.5, 6)
+    apart = rng.normal(0, 0.8 * np.sqrt(2), 100_000)  # how tastes for two models differ
+    chances = np.array([[expit(one - other + apart).mean() for other in means] for one in means])
+    counts = np.stack([chances, 1 - chances, 0 * chances, 0 * chances], axis=2)
+    truth = fit(board(counts * 1e6)).strengths
+    held = []
+    for _ in range(200):
+        votes, voter, cells = ballots(means + rng.normal(0, 0.8, (40, 6)), 1200, rng)
+        found = fit(votes)
+        alone = sandwich(votes, found)
+        together = no_surer(by_voter(found, voter, cells, np.ones(1200)), alone)
+        off = np.abs(found.strengths - truth)
+        held.append([off <= Z95 * np.sqrt(np.diag(spread)) for spread in (alone, together)])
+    coverage = np.mean(held, axis=(0, 2))
+    assert coverage[0] < 0.9
+    assert 0.92 < coverage[1] < 0.97
+
+
+def test_one_voter_alone_makes_nothing_certain() -> None:
+    """Whose scores sum to 0: by voter alone the intervals would have no width."""
+    votes, voter, cells = ballots(np.linspace(0.5, -0.5, 5)[None, :], 300, np.random.default_rng(1))
+    found = fit(votes)
+    by_one, alone = by_voter(found, voter, cells, np.ones(300)), sandwich(votes, found)
+    assert np.diag(by_one) == pytest.approx(np.zeros(5))
+    assert no_surer(by_one, alone) == pytest.approx(alone)
+
+
+def test_no_model_is_surer_by_voter_than_by_its_votes(crowd: Crowd) -> None:
+    found = fit(crowd.tally)
+    alone, together = sandwich(crowd.tally, found), by_voter(found, crowd.voter, crowd.cells, crowd.votes)
+    wider = no_surer(together, alone)
+    assert np.diag(wider) == pytest.approx(np.maximum(np.diag(alone), np.diag(together)))
+    assert np.linalg.eigvalsh(wider - together).min() > -1e-12  # nor is any difference
 
 
 def test_rank_sets_are_all_right_at_once_nineteen_times_in_twenty() -> None:
@@ -339,6 +446,23 @@ def test_a_liking_for_length_is_found_and_taken_out() -> None:
     counts = np.zeros((4, 4, 4))
     np.add.at(counts, (a, b, contests.outcome), 1)
     assert np.abs(fit(Tally.of(counts)).strengths - truth).max() > 0.1  # what style hides from the plain fit
+
+
+def test_style_by_voter_is_style_by_vote_where_everybody_has_voted_once_and_wider_where_not() -> None:
+    rng = np.random.default_rng(6)
+    taste, lengths = rng.normal(0, 0.8, (20, 4)), rng.lognormal(5, 0.5, (1000, 2))
+    votes, voter, cells = ballots(taste, 1000, rng)
+    a, b, outcome = cells.T
+    plain = Contests(a, b, outcome, lengths[:, :1], lengths[:, 1:])
+    alone, each = fit_style(plain, 4), fit_style(replace(plain, voter=np.arange(1000)), 4)
+    assert each.covariance == pytest.approx(alone.covariance * 1000 / 999)
+    assert each.errors == pytest.approx(alone.errors * np.sqrt(1000 / 999))
+    together = fit_style(replace(plain, voter=voter), 4)
+    assert together.strengths == pytest.approx(alone.strengths)
+    assert np.diag(together.covariance) == pytest.approx(
+        np.diag(no_surer(by_voter(fit(votes), voter, cells, np.ones(1000)), sandwich(votes, fit(votes)))), rel=0.05
+    )
+    assert np.trace(together.covariance) > 1.5 * np.trace(alone.covariance)
 
 
 def test_style_that_says_nothing_changes_nothing() -> None:

@@ -96,6 +96,17 @@ def test_a_request_larger_than_the_whole_limit_has_a_minute_of_its_own() -> None
     assert quota.has_room(500, 60)
 
 
+def test_what_rounding_leaves_does_not_keep_a_request_of_the_whole_limit_waiting() -> None:
+    rng, now = random.Random(3), 0.0
+    for _ in range(50):
+        quota = Quota(Backed(name="x", tokens_per_minute=1000))
+        for _ in range(200):
+            now += rng.random() * 2
+            charge = quota.take(rng.randrange(400) / 4, now)
+            quota.give_back(charge, Usage(rng.randrange(10, 90), rng.randrange(1, 200)), now)
+        assert quota.has_room(5000, now + 61)
+
+
 def test_a_token_is_about_four_characters_of_the_prompt() -> None:
     assert prompt_tokens(Prompt((Message("system", "x" * 40), Message("user", "y" * 60)))) == 25
 

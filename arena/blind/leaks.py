@@ -63,6 +63,7 @@ _ASKS = (
 _PUNCTUATION = re.compile(r"[^\w\s.']+|(?<!\d)\.|\.(?!\d)|_")
 _SENTENCE_END = re.compile("[.!?\n\u3002\uff1f\uff01]+")
 _DISTINCT = re.compile(r"\d")
+_UNSPACED = "\u3040-\u9fff"  # Japanese and Chinese
 
 
 def fold(text: str) -> str:
@@ -87,11 +88,13 @@ class Leaks:
     def in_prompt(self, text: str) -> bool:
         """Whether a prompt names a model or a maker as the other side, or asks for it."""
         folded = fold(text)
-        return self.in_answer(text) or any(self._asks.search(line) for line in _sentences(text, folded))
+        return self._is_said(folded) or any(self._asks.search(line) for line in _sentences(text, folded))
 
     def in_answer(self, text: str) -> bool:
         """Whether an answer says who it is."""
-        folded = fold(text)
+        return self._is_said(fold(text))
+
+    def _is_said(self, folded: str) -> bool:
         return bool(self._anywhere.search(folded) or self._of_names.search(folded))
 
 
@@ -108,7 +111,8 @@ def _names(config: Config) -> Iterable[str]:
 
 def _sentences(text: str, folded: str) -> Iterable[str]:
     """The whole text, and its sentences: some questions are one only where nothing follows."""
-    return chain((folded,), (fold(sentence) for sentence in _SENTENCE_END.split(text)))
+    sentences = [sentence for sentence in _SENTENCE_END.split(text) if sentence]
+    return chain((folded,), (fold(sentence) for sentence in sentences if len(sentences) > 1))
 
 
 def _alternatives(names: Iterable[str]) -> str:
@@ -119,6 +123,4 @@ def _alternatives(names: Iterable[str]) -> str:
 
 def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:
     """Any of these patterns, at the borders of words; languages without spaces have none."""
-    return re.compile(
-        "|".join(rf"(?:(?<!\w)|(?<=[\u3040-\u9fff]))(?:{p})(?:(?!\w)|(?=[\u3040-\u9fff]))" for p in patterns)
-    )
+    return re.compile(rf"(?:(?<!\w)|(?<=[{_UNSPACED}]))(?:{'|'.join(patterns)})(?:(?!\w)|(?=[{_UNSPACED}]))")

@@ -15,7 +15,19 @@ from arena.board.electorate import Electorate
 from arena.board.values import STYLE, Board, Effect, Inner, Matrix, Neighbours, Order, Standing, View
 from arena.config import Leaderboard
 from arena.errors import Unprocessable
-from arena.rating import POINTS, RATING_VERSION, Fit, Tally, anytime_ranks, by_voter, fit, ranks, sandwich, swap
+from arena.rating import (
+    POINTS,
+    RATING_VERSION,
+    Fit,
+    Tally,
+    anytime_ranks,
+    by_voter,
+    fit,
+    no_surer,
+    ranks,
+    sandwich,
+    swap,
+)
 from arena.rating.bradley_terry import NotConverged
 from arena.rating.counts import Floats
 from arena.rating.ranks import RankSet, anytime_radius
@@ -102,17 +114,24 @@ def _rate(view: View, electorate: Electorate, tally: Tally) -> Ratings:
     if not electorate.names:
         return Ratings(found, found.strengths, np.zeros((0, 0)))
     if view.is_style_controlled:
-        return _without_style(electorate, tally, found)
+        return _without_style(view, electorate, tally, found)
+    return Ratings(found, found.strengths, _covariance(view, electorate, tally, found))
+
+
+def _covariance(view: View, electorate: Electorate, tally: Tally, found: Fit) -> Floats:
+    """By voter, unless that is not wanted or nobody knows whose the votes are."""
+    alone = sandwich(tally, found)
     if view.clusters == "votes" or electorate.voter is None:
-        return Ratings(found, found.strengths, sandwich(tally, found))
+        return alone
     cells = np.column_stack([electorate.a, electorate.b, electorate.outcome])
     weights = np.ones(len(electorate.a)) if electorate.weight is None else electorate.weight
-    return Ratings(found, found.strengths, by_voter(found, electorate.voter, cells, weights))
+    return no_surer(by_voter(found, electorate.voter, cells, weights), alone)
 
 
-def _without_style(electorate: Electorate, tally: Tally, found: Fit) -> Ratings:
+def _without_style(view: View, electorate: Electorate, tally: Tally, found: Fit) -> Ratings:
     """The joint fit of those whose place the votes fix; the others keep the place of the plain fit beside them."""
     assert electorate.looks is not None
+    assert electorate.voter is not None
     firm = np.array([model not in found.loose for model in range(len(electorate.names))])
     among = firm[electorate.a] & firm[electorate.b]
     place = np.cumsum(firm) - 1
@@ -123,12 +142,13 @@ def _without_style(electorate: Electorate, tally: Tally, found: Fit) -> Ratings:
         electorate.outcome[among],
         looks[:, : len(STYLE)],
         looks[:, len(STYLE) :],
+        electorate.voter[among] if view.clusters == "voters" else None,
     )
     try:
         style = fit_style(contests, int(firm.sum()))
     except (NotConverged, np.linalg.LinAlgError) as exc:
         raise Unprocessable("There are too few votes here to take the looks of answers out of them.") from exc
-    strengths, covariance = found.strengths.copy(), sandwich(tally, found)
+    strengths, covariance = found.strengths.copy(), _covariance(view, electorate, tally, found)
     strengths[firm] = style.strengths + found.strengths[firm].mean()
     covariance[np.ix_(firm, firm)] = style.covariance
     effects = tuple(

@@ -20,7 +20,7 @@ from arena.matchmaker import can_draw, contenders
 
 QUESTION = Message("user", "Count from one to twenty, in words.")
 MOST_TOKENS = 100
-ANSWER_SECONDS = 60.0  # the longest silence within it
+SILENCE_SECONDS = 60.0  # the longest within it
 ASKED_AT_ONCE = 8  # of one backend, where it has no max_concurrency
 LOOK_AGAIN_SECONDS = 0.25
 
@@ -159,16 +159,18 @@ async def _answer(backend: Backend, model: Model, limits: Limits) -> Timing:
     sampling = Sampling(model.temperature, model.top_p, most, model.stop, model.seed, model.extra_body)
     prompt = Prompt((*system, QUESTION), sampling, model.model_id)
     seconds = model.first_token_seconds or limits.first_token_seconds
-    timing = Timing()
+    whole = model.answer_seconds or limits.answer_seconds
+    timing, now = Timing(), asyncio.get_running_loop().time
+    end = now() + whole
     try:
         async with asyncio.timeout(seconds) as limit, aclosing(backend.stream(prompt)) as events:
             async for event in events:
                 timing.take(event)
-                limit.reschedule(asyncio.get_running_loop().time() + ANSWER_SECONDS)
+                limit.reschedule(min(now() + SILENCE_SECONDS, end))
     except TimeoutError as exc:
-        raise BackendTimeout(
-            f"silent for {seconds if timing.first_token_ms is None else ANSWER_SECONDS:g} s"
-        ) from exc
+        silence = seconds if timing.first_token_ms is None else SILENCE_SECONDS
+        words = f"not at its end after {whole:g} s" if now() >= end else f"silent for {silence:g} s"
+        raise BackendTimeout(words) from exc
     return timing
 
 

@@ -183,7 +183,7 @@ def _notes(entry: Entry, kind: Kind) -> Iterator[str]:
         yield "api_base: the old arena did not read it for this api_type"
     if fields.api_type == "openai_assistant":
         yield (
-            "OpenAI announced the end of its Assistants API for 26 August 2026; "
+            "OpenAI ended its Assistants API on 26 August 2026; "
             "base_url in config.toml reaches services that go on with it"
         )
     if entry.unread:

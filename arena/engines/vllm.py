@@ -222,7 +222,10 @@ class Chat:
         settings = self.defaults | asked | extra
         settings["max_tokens"] = min(settings.get("max_tokens", room), room)
         settings["stop"] = list(settings.get("stop", ()))
-        return SamplingParams(**settings, output_kind=RequestOutputKind.DELTA)
+        try:
+            return SamplingParams(**settings, output_kind=RequestOutputKind.DELTA)
+        except TypeError as exc:
+            raise BackendRefused(f"extra_body: {exc}. This vLLM's SamplingParams has no such field") from exc
 
     async def warm_up(self) -> None:
         """One token, so that the first visitor does not wait for what vLLM does only once."""

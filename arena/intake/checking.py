@@ -29,6 +29,7 @@ def check(vote: VoteRecord) -> None:
     _demand(vote.mode in MODES, "has a mode that is not known", vote.mode)
     chance = vote.pair_probability
     _demand(chance is None or 0 < chance <= 1, "has a probability that is none", chance)
+    _demand(vote.set_aside is None or bool(vote.set_aside.strip()), "has a voter set aside for no reason")
     for at in (vote.voted_at, vote.started_at):
         _demand(at.tzinfo is not None and at.year in YEARS, "has a moment that cannot be", at)
     numbers = [turn.number for turn in vote.turns]

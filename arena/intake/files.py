@@ -2,6 +2,7 @@
 
 import codecs
 import csv
+import errno
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from arena.intake.problems import BROKEN_OFF, TOO_LONG, LeftOut
 
 HEAD = 2**16
 ROWS = 100  # of a Parquet file, at once
+BUFFER = 2**20  # bytes of each column of a Parquet file
 
 FOREIGN = {
     codecs.BOM_UTF16_LE: "is in UTF-16: save it as UTF-8",
@@ -47,6 +49,8 @@ class Kind:
 def rows(path: Path, read: Read = lambda _: None) -> tuple[str, Iterator[Found]]:
     """What rows are counted in, and the rows, one after the other. Raises `OSError`."""
     with path.open("rb") as file:
+        if not file.seekable():
+            raise OSError(errno.ESPIPE, "it is a pipe, which can be read only once")
         kind = _kind(file.read(HEAD))
     return kind.unit, _rows(path, kind, read)
 
@@ -112,19 +116,20 @@ def _of_csv(file: IO[bytes], read: Read) -> Iterator[Found]:
     records = csv.reader(feed, strict=True)
     header: list[str] | None = None
     while True:
-        place, feed.size = feed.place + 1, 0
+        place = feed.begin()
         read(file.tell())
         try:
             record = next(records)
-            if header is None:
-                header = record
-            elif record:
+            is_header, header = header is None, header or record
+            if feed.problem:
+                raise feed.problem
+            if record and not is_header:
                 yield Found(place, _named(header, record))
         except StopIteration:
             return
         except csv.Error as exc:
             reason = BROKEN_OFF if "unexpected end" in str(exc) else "is not CSV"
-            yield Found(place, LeftOut(TOO_LONG if "field limit" in str(exc) else reason, exc))
+            yield Found(place, feed.problem or LeftOut(reason, exc))
         except LeftOut as why:
             yield Found(place, why)
 
@@ -136,25 +141,38 @@ def _named(header: list[str], record: list[str]) -> Row:
 
 
 class _Lines:
-    """The lines of a CSV file as text; `size`: of those of one record."""
+    """The lines of a CSV file as text. `problem`: what is wrong with those of the record that is read.
+
+    Such a record is read to its end all the same, lest the rest of a text be taken for the records that follow.
+    """
 
     def __init__(self, file: IO[bytes]) -> None:
         self._pieces = lines(file)
-        self.place = self.size = 0
+        self._place = self._size = 0
+        self.problem: LeftOut | None = None
+
+    def begin(self) -> int:
+        """Go on to the next record. Returns the line it begins on."""
+        self._size, self.problem = 0, None
+        return self._place + 1
 
     def __iter__(self) -> "_Lines":
         return self
 
     def __next__(self) -> str:
         piece = next(self._pieces)
-        self.place = piece.place
-        self.size += len(piece.content)
-        if piece.problem or self.size > LIMIT:
-            raise piece.problem or LeftOut(TOO_LONG)
+        self._place = piece.place
+        self._size += len(piece.content)
+        if piece.problem or self._size > LIMIT:
+            self.problem = self.problem or piece.problem or LeftOut(TOO_LONG)
+            quotes = piece.quotes + piece.content.count(b'"')
+            return '"' * (quotes % 2)  # enough to know whether a text goes on in the next line
+        content = piece.content.removeprefix(codecs.BOM_UTF8 if self._place == 1 else b"")
         try:
-            return piece.content.removeprefix(codecs.BOM_UTF8 if self.place == 1 else b"").decode()
+            return content.decode()
         except UnicodeDecodeError as exc:
-            raise LeftOut("is not UTF-8", exc.reason) from exc
+            self.problem = self.problem or LeftOut("is not UTF-8", exc.reason)
+            return content.decode(errors="replace")
 
 
 def _of_parquet(file: IO[bytes], read: Read) -> Iterator[Found]:
@@ -163,18 +181,30 @@ def _of_parquet(file: IO[bytes], read: Read) -> Iterator[Found]:
 
     place = 0
     try:
-        table = parquet.ParquetFile(file)
+        table = parquet.ParquetFile(file, pre_buffer=False, buffer_size=BUFFER)
         if not recognise(table.schema_arrow.names):
             yield Found(1, LeftOut("is no file of votes in a known format"))
             return
         columns = [name for name in table.schema_arrow.names if name in FIELDS]
-        for batch in table.iter_batches(ROWS, columns=columns):
-            for row in _in_microseconds(pa, batch).to_pylist():
-                place += 1
-                yield Found(place, {name: value for name, value in row.items() if value is not None})
-            read(file.tell())
+        for number in range(table.num_row_groups):
+            group = table.metadata.row_group(number)
+            if group.total_byte_size > LIMIT * group.num_rows:
+                yield Found(place + 1, LeftOut(TOO_LONG, f"a row group of {group.num_rows:,}"))
+                place += group.num_rows
+                continue
+            for batch in table.iter_batches(ROWS, row_groups=[number], columns=columns):
+                yield from _of_batch(pa, batch, place)
+                place += batch.num_rows
+                read(file.tell())
     except (pa.ArrowException, OSError, ValueError, OverflowError) as exc:
         yield Found(place + 1, LeftOut("the Parquet file cannot be read on", exc))
+
+
+def _of_batch(pa: Any, batch: Any, place: int) -> Iterator[Found]:
+    for number, row in enumerate(_in_microseconds(pa, batch).to_pylist()):
+        is_over = batch.nbytes > LIMIT and batch.slice(number, 1).nbytes > LIMIT
+        known = {name: value for name, value in row.items() if value is not None}
+        yield Found(place + number + 1, LeftOut(TOO_LONG) if is_over else known)
 
 
 def _in_microseconds(pa: Any, batch: Any) -> Any:

@@ -19,11 +19,15 @@ _IN_STRING = re.compile(rb'["\\]')
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """The bytes of a vote, or why there are none. `place`: the line it begins on, from 1."""
+    """The bytes of a vote, or why there are none. `place`: the line it begins on, from 1.
+
+    `quotes`: how many double quotes there were in a line that is passed over.
+    """
 
     place: int
     content: bytes = b""
     problem: LeftOut | None = None
+    quotes: int = 0
 
 
 def lines(file: IO[bytes], limit: int = LIMIT) -> Iterator[Piece]:
@@ -34,9 +38,11 @@ def lines(file: IO[bytes], limit: int = LIMIT) -> Iterator[Piece]:
         if len(line) <= limit or line.endswith(b"\n"):
             yield Piece(place, line)
             continue
+        quotes = line.count(b'"')
         while line and not line.endswith(b"\n"):
             line = file.readline(CHUNK)
-        yield Piece(place, problem=LeftOut(TOO_LONG))
+            quotes += line.count(b'"')
+        yield Piece(place, problem=LeftOut(TOO_LONG), quotes=quotes)
 
 
 def items(file: IO[bytes], limit: int = LIMIT) -> Iterator[Piece]:

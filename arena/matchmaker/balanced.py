@@ -25,7 +25,7 @@ class Games:
         self._games.update((one, two))
 
     def lottery(self, weights: Mapping[str, float], rules: Matchmaking) -> Weighted | None:
-        """A model of weight w with n battles is drawn as if its weight were w / (1 + n/w)^2.
+        """A model of weight w with n battles is drawn as if its weight were w (w / (w + n))^2.
 
         Battles per weight come to be the same for all. Boosts and targets have no say: they would upset that.
         """
@@ -35,4 +35,4 @@ class Games:
 
 
 def fallen(weight: float, games: int) -> float:
-    return weight / (1 + games / weight) ** PULL if weight > 0 else 0.0
+    return weight * (weight / (weight + games)) ** PULL if weight > 0 else 0.0

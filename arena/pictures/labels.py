@@ -3,12 +3,15 @@
 A server has no fonts: widths are those of a wide sans-serif, so that a text is rather narrower than it is thought.
 """
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 from unicodedata import combining, east_asian_width
 
 Anchor = Literal["start", "middle", "end"]
+Spot = tuple[float, float]
 
 HEIGHT = 16.0  # of a line of text, in pixels
 _NARROW, _MIDDLE, _BROAD, _FULL = 4.6, 7.6, 11.5, 14.0
@@ -97,26 +100,46 @@ class Place:
     y: float
     anchor: Anchor
 
+    def box(self, wide: float) -> Box:
+        """What a text so wide covers there."""
+        left = self.x - {"start": 0.0, "middle": wide / 2, "end": wide}[self.anchor]
+        return Box(left, self.y - 12, left + wide, self.y + 4)
+
 
 class Room:
-    """The part of a picture in which labels find a place beside their points, one after the other."""
+    """The part of a picture in which labels find a place by their points, one after the other, off a `line`."""
 
-    def __init__(self, area: Box, points: Sequence[tuple[float, float]], radius: float = 5.0) -> None:
+    def __init__(self, area: Box, points: Sequence[Spot], line: Sequence[Spot] = (), radius: float = 5.0) -> None:
         self._area = area
         self._taken = [Box(x - radius, y - radius, x + radius, y + radius) for x, y in points]
+        self._taken += [Box(x - 1, y - 1, x + 1, y + 1) for x, y in _along(line)]
         self._radius = radius
 
     def place(self, x: float, y: float, text: str) -> Place | None:
-        """Beside, over or under the point, clear of texts and other points; `None`: there is no such place."""
+        """By the point, clear of texts, other points and the line; `None`: there is no such place."""
         wide, away = width(text), self._radius + 3
+        beside, over, under = y + 4, y - away - 3, y + away + 12
         candidates = (
-            (Place(x + away, y + 4, "start"), Box(x + away, y - 8, x + away + wide, y + 8)),
-            (Place(x - away, y + 4, "end"), Box(x - away - wide, y - 8, x - away, y + 8)),
-            (Place(x, y - away - 3, "middle"), Box(x - wide / 2, y - away - 16, x + wide / 2, y - away)),
-            (Place(x, y + away + 12, "middle"), Box(x - wide / 2, y + away, x + wide / 2, y + away + 16)),
+            Place(x + away, beside, "start"),
+            Place(x - away, beside, "end"),
+            Place(x, over, "middle"),
+            Place(x, under, "middle"),
+            Place(x - away, over, "start"),
+            Place(x - away, under, "start"),
+            Place(x + away, over, "end"),
+            Place(x + away, under, "end"),
         )
-        for place, box in candidates:
+        for place in candidates:
+            box = place.box(wide)
             if box.is_in(self._area) and not any(box.meets(taken) for taken in self._taken):
                 self._taken.append(box)
                 return place
         return None
+
+
+def _along(line: Sequence[Spot]) -> Iterator[Spot]:
+    """Spots on the line, close enough together that no text fits between them."""
+    for (x, y), (to_x, to_y) in pairwise(line):
+        steps = 1 + int(math.hypot(to_x - x, to_y - y) / (HEIGHT / 2))
+        for step in range(steps + 1):
+            yield x + (to_x - x) * step / steps, y + (to_y - y) * step / steps

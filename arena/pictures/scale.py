@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 LARGEST = 1e12  # what lies farther out is drawn at the edge
 SMALLEST = 1e-12
+FEWEST = 3  # ticks of 1, 2, 5, 10, …: a logarithmic scale with fewer has even steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,8 @@ class Scale:
 
     def ticks(self, about: int = 5) -> list[float]:
         """Round numbers on the scale, in their order: roughly so many."""
-        if self.is_log:
-            return self._powers(about)
+        if self.is_log and len(powers := self._powers(about)) >= FEWEST:
+            return powers
         step = _step((self.high - self.low) / max(about, 1))
         first, last = math.ceil(self.low / step), math.floor(self.high / step)
         return [number * step for number in range(first, min(last, first + 4 * about) + 1)]

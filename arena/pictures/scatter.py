@@ -7,16 +7,20 @@ from markupsafe import Markup
 
 from arena.pictures.labels import Box, Place, Room, cut
 from arena.pictures.scale import Scale
-from arena.pictures.svg import Picture, Words, axis_below, axis_beside, figures, label, path, tag
+from arena.pictures.svg import Picture, Words, axis_below, axis_beside, figures, label, path, tag, tick_below
 
 WIDTH, HEIGHT = 880.0, 460.0
 LEFT, RIGHT, TOP, BOTTOM = 64.0, 860.0, 28.0, 404.0
 LONGEST = 190.0  # of a name, in pixels
+AT_ZERO, ASIDE = (
+    12.0,
+    64.0,
+)  # from the left: where 0 is, which a logarithmic scale has not, and where the scale begins
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """`y`: the rating. `x` is over 0."""
+    """`y`: the rating. `x` is not under 0."""
 
     name: str
     x: float
@@ -33,17 +37,21 @@ class Axis:
 
 def scatter(words: Words, axis: Axis, points: Sequence[Point]) -> Picture:
     """All points; their names where there is room, those on the line first."""
-    across = Scale.around([p.x for p in points], LEFT, RIGHT, is_log=True)
+    scaled = [p.x for p in points if p.x > 0]
+    has_zero = len(scaled) < len(points)
+    across = Scale.around(scaled, LEFT + ASIDE if has_zero else LEFT, RIGHT, is_log=True)
     up = Scale.around([p.y for p in points], BOTTOM, TOP, margin=0.08)
     best = pareto(points, is_less_better=axis.is_less_better)
-    places = {p.name: (across.at(p.x), up.at(p.y)) for p in points}
-    room = Room(Box(LEFT, 4, RIGHT + 16, BOTTOM), list(places.values()))
+    places = {p.name: (across.at(p.x) if p.x > 0 else LEFT + AT_ZERO, up.at(p.y)) for p in points}
+    front = [places[p.name] for p in best]
+    room = Room(Box(LEFT, 4, RIGHT + 16, BOTTOM), list(places.values()), front)
     parts = [
         *axis_below(across, TOP, BOTTOM),
+        *(tick_below(LEFT + AT_ZERO, 0.0, TOP, BOTTOM) if has_zero else ()),
         *axis_beside(up, LEFT, RIGHT),
         label((LEFT + RIGHT) / 2, BOTTOM + 40, axis.words, anchor="middle", class_="axis"),
         label(LEFT - 52, 16, "Rating", class_="axis"),
-        path([places[p.name] for p in best], "front"),
+        path(front, "front"),
     ]
     others = sorted((p for p in points if p not in best), key=lambda p: -p.y)
     for point in (*best, *others):

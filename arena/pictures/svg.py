@@ -96,12 +96,16 @@ def axis_below(scale: Scale, top: float, bottom: float, about: int = 6) -> list[
     """Lines down the picture, with their numbers under it."""
     parts = []
     for value in scale.ticks(about):
-        x = scale.at(value)
-        parts += [
-            line(x, top, x, bottom, "grid"),
-            label(x, bottom + 16, figures(value), anchor="middle", class_="tick"),
-        ]
+        parts += tick_below(scale.at(value), value, top, bottom)
     return parts
+
+
+def tick_below(x: float, value: float, top: float, bottom: float) -> list[Markup]:
+    """One line down the picture, with its number under it."""
+    return [
+        line(x, top, x, bottom, "grid"),
+        label(x, bottom + 16, figures(value), anchor="middle", class_="tick"),
+    ]
 
 
 def axis_beside(scale: Scale, left: float, right: float, about: int = 5) -> list[Markup]:

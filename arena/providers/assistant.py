@@ -1,8 +1,8 @@
 """The client of OpenAI's assistants, which keep a thread for each side of a conversation.
 
 It follows the API reference, "Assistants", version 2 (https://platform.openai.com/docs/api-reference/runs and
-…/assistants-streaming), which OpenAI announced to end on 26 August 2026; services that speak it after that are
-reached by `base_url`. Each answer is one request: a run on a new thread that holds the whole chat, or a run on
+…/assistants-streaming), which OpenAI ended on 26 August 2026; services that go on with it are reached by
+`base_url`. Each answer is one request: a run on a new thread that holds the whole chat, or a run on
 the thread of the turn before, to which only the last prompt is added.
 
 A thread is used again only where this client knows that it holds the chat up to the last prompt and nothing

@@ -31,6 +31,10 @@ from arena.providers.refusal import (
 from arena.providers.service import Service
 
 COMPLETION_BYTES = 16 * 1024 * 1024
+"""Of an answer that comes as a whole; one that is streamed has as many characters at most."""
+
+MOST_TOKENS = 1_000_000_000
+"""A service that counts more for one answer has miscounted."""
 
 # The end of the body follows the last event at once, or the server forgot it: then the connection is not worth a
 # wait.
@@ -107,13 +111,18 @@ class Answer(ABC):
 
     def usage(self) -> Usage:
         return Usage(
-            self.prompt_tokens,
-            self.completion_tokens,
+            _believed(self.prompt_tokens),
+            _believed(self.completion_tokens),
             self.finish_reason,
             self.request_id,
             self.thread,
             self.answered_by,
         )
+
+
+def _believed(tokens: int | None) -> int | None:
+    """The count, if it is one that can be: others can be neither added up nor kept."""
+    return tokens if tokens is not None and 0 <= tokens <= MOST_TOKENS else None
 
 
 class Framing(Protocol):
@@ -214,13 +223,17 @@ class HostedClient(Backend):
         """The hot path: one delta for all that has come since the last read."""
         events = self.framing()
         chunks = self._service.chunks(response)
+        length = 0
         try:
             async for chunk in chunks:
                 failure = self._take(events.feed(chunk), answer)
                 if delta := answer.gathered():
                     yield delta
+                    length += len(delta.text) + len(delta.reasoning)
                 if failure is not None:
                     raise failure
+                if length > COMPLETION_BYTES:
+                    raise self._service.error(BackendBroken, f"the answer is longer than {COMPLETION_BYTES}")
                 if answer.is_done:
                     await _read_last_bytes(chunks)
                     return
@@ -249,7 +262,7 @@ class HostedClient(Backend):
         except UNREADABLE as exc:
             return unreadable(self._service, data, exc)
         except BackendError as exc:
-            return exc
+            return self._service.error(type(exc), str(exc))
         return None
 
     async def _whole(self, response: httpx.Response, answer: Answer) -> AsyncGenerator[Delta, None]:

@@ -129,7 +129,7 @@ class Service:
 
         This is the one door to the log: the key is taken out, the rest put on one line and cut.
         """
-        for secret in self._secrets:
+        for secret in sorted(self._secrets, key=len, reverse=True):  # one may be the beginning of another
             words = words.replace(secret, "[key]")
         words = "".join(c if c.isprintable() else " " for c in " ".join(words.split()))
         cut = words if len(words) <= MESSAGE_CHARACTERS else f"{words[:MESSAGE_CHARACTERS]}…"
@@ -138,22 +138,32 @@ class Service:
     async def _send(
         self, path: str, body: bytes, headers: Mapping[str, str], query: Mapping[str, str] | None
     ) -> httpx.Response:
-        http = self.open()
-        url = self._base.copy_with(path=self._base.path.rstrip("/") + path).copy_merge_params(query or {})
-        all_headers = {**_HEADERS, **headers, **self._settings.headers}
-        request = http.build_request("POST", url, content=body, headers=all_headers)
+        request = self._request(path, body, {**_HEADERS, **headers, **self._settings.headers}, query)
         try:
             async with timeout(self._settings.read_seconds) as silence:
-                return await http.send(request, stream=True)
+                return await self.open().send(request, stream=True)
         except _FOREIGN_ERRORS as exc:
             failure = self._unanswered(exc, is_silent=silence.expired())
         raise failure  # not chained: aiohttp's errors hold the headers we sent
+
+    def _request(
+        self, path: str, body: bytes, headers: Mapping[str, str], query: Mapping[str, str] | None
+    ) -> httpx.Request:
+        """Raises `BackendRefused` where a setting does not fit into an address or a header."""
+        try:
+            url = self._base.copy_with(path=self._base.path.rstrip("/") + path).copy_merge_params(query or {})
+            return self.open().build_request("POST", url, content=body, headers=headers)
+        except (httpx.InvalidURL, UnicodeEncodeError) as exc:
+            failure = self.error(BackendRefused, f"no request can be made of its settings: {exc}")
+        raise failure  # not chained: it may hold a header
 
     def _unanswered(self, exc: Exception, *, is_silent: bool) -> BackendError:
         """Nothing readable came back."""
         cause = _cause(exc)
         if is_silent:
             return self.error(BackendTimeout, f"no answer within {self._settings.read_seconds:g} s")
+        if isinstance(cause, httpx.LocalProtocolError):
+            return self.error(BackendRefused, f"no request can be made of its settings: {cause}")
         if isinstance(cause, aiohttp.ClientResponseError):
             return self.error(BackendBroken, f"does not speak HTTP: {cause.message}")
         if isinstance(cause, httpx.RemoteProtocolError):
@@ -212,7 +222,7 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
         return float(said[:9])
     try:
         return max(0.0, (parsedate_to_datetime(said) - now).total_seconds())
-    except (ValueError, TypeError):  # TypeError: a date without a time zone
+    except (ValueError, TypeError, OverflowError):  # TypeError: a date without a time zone
         return None
 
 

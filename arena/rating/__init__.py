@@ -18,7 +18,7 @@ from arena.rating.bradley_terry import Fit, fit
 from arena.rating.counts import OUTCOMES, Tally
 from arena.rating.fragility import swap
 from arena.rating.ranks import anytime_ranks, ranks
-from arena.rating.spread import bootstrap, by_voter, sandwich
+from arena.rating.spread import bootstrap, by_voter, no_surer, sandwich
 
 POINTS = 400 / 2.302585092994046
 """Points for one unit of natural log-odds."""
@@ -36,6 +36,7 @@ __all__ = [
     "bootstrap",
     "by_voter",
     "fit",
+    "no_surer",
     "ranks",
     "sandwich",
     "swap",

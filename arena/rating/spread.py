@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
+from scipy.sparse import coo_array, csr_array
 from scipy.special import expit
 
 from arena.rating.bradley_terry import PHANTOM_GAMES, Fit, centred, inverse, laplacian, maximise
@@ -40,14 +40,33 @@ def by_voter(found: Fit, voter: NDArray[np.int64], cells: NDArray[np.int64], wei
     B is the sum over voters of g g', g the voter's summed score (Liang and Zeger 1986, Biometrika 73, 13-22), with
     the usual factor V/(V - 1) for V voters. Row k of the input: `weights[k]` is the summed weight of the votes of
     `voter[k]` with model `cells[k, 0]` on side a, `cells[k, 1]` on side b and outcome number `cells[k, 2]`.
+
+    With few voters it is too small: scores sum to 0, so one voter alone leaves nothing. See `no_surer`.
     """
     size = len(found.strengths)
     a, b, outcome = cells.T
     residual = weights * (POINTS_OF_A[outcome] - found.chances()[a, b])
     voters, rows = np.unique(voter, return_inverse=True)
     scatter = _scatter if len(voters) * size <= DENSE * len(voter) else _thin_scatter
-    factor = len(voters) / (len(voters) - 1) if len(voters) > 1 else 1.0
-    return _around(found, factor * scatter(residual, rows, a, b, (len(voters), size)))
+    return _around(found, few(len(voters)) * scatter(residual, rows, a, b, (len(voters), size)))
+
+
+def few(voters: int) -> float:
+    """What makes up for voters being few."""
+    return voters / (voters - 1) if voters > 1 else 1.0
+
+
+def no_surer(covariance: Floats, alone: Floats) -> Floats:
+    """The covariance by voter, widened until no number is surer than with every vote `alone`. Same shape.
+
+    To each variance is added what it lacks, as a part of the other matrix: V + E A E, E diagonal with
+    sqrt(1 - V_ii/A_ii) where that is above 0. So a model that one voter has judged gets the interval of its votes.
+    """
+    mine, other = np.diag(covariance), np.diag(alone)
+    lacks = 1 - np.divide(mine, other, out=np.ones_like(other), where=other > 0)
+    part = np.sqrt(np.maximum(lacks, 0.0))
+    widened: Floats = covariance + part[:, None] * alone * part
+    return widened
 
 
 def _scatter(residual: Floats, rows: Places, a: Places, b: Places, shape: tuple[int, int]) -> Floats:
@@ -70,11 +89,15 @@ def _scatter(residual: Floats, rows: Places, a: Places, b: Places, shape: tuple[
 
 def _thin_scatter(residual: Floats, rows: Places, a: Places, b: Places, shape: tuple[int, int]) -> Floats:
     """The same where most voters have judged few models."""
-    scores = coo_array(
-        (np.concatenate([residual, -residual]), (np.concatenate([rows, rows]), np.concatenate([a, b]))), shape
-    ).tocsr()
+    scores = scores_of(residual, rows, a, b, shape)
     found: Floats = (scores.T @ scores).toarray()
     return found
+
+
+def scores_of(residual: Floats, rows: Places, a: Places, b: Places, shape: tuple[int, int]) -> csr_array:
+    """Every voter's summed score, mostly zeros. Shape (V, M)."""
+    places = np.concatenate([rows, rows]), np.concatenate([a, b])
+    return coo_array((np.concatenate([residual, -residual]), places), shape).tocsr()
 
 
 def bootstrap(tally: Tally, found: Fit, rounds: int, seed: int) -> Floats:

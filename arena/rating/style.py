@@ -7,6 +7,7 @@ only here, votes come one by one.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +15,15 @@ from scipy.special import expit
 
 from arena.rating.bradley_terry import PRECISION, STEPS, NotConverged, centred, laplacian
 from arena.rating.counts import POINTS_OF_A, Floats
+from arena.rating.spread import few, no_surer, scores_of
 
 
 @dataclass(frozen=True)
 class Contests:
     """N votes, one by one. `a`, `b`: models by index, shape (N,). `outcome`: number of the outcome, shape (N,).
 
-    `features_a`, `features_b`: counts of each feature in the two answers, shape (N, F).
+    `features_a`, `features_b`: counts of each feature in the two answers, shape (N, F). `voter`: a number for each
+    voter, shape (N,), where votes of one voter may lean the same way.
     """
 
     a: NDArray[np.int64]
@@ -28,6 +31,7 @@ class Contests:
     outcome: NDArray[np.int64]
     features_a: Floats
     features_b: Floats
+    voter: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class StyleFit:
 
 
 def fit_style(contests: Contests, models: int) -> StyleFit:
-    """The joint fit with its sandwich, every vote by itself. Raises `NotConverged`."""
+    """The joint fit with its sandwich. Raises `NotConverged`."""
     looks = standardised(contests.features_a, contests.features_b)
     won = POINTS_OF_A[contests.outcome]
     found = np.zeros(models + looks.shape[1])
@@ -53,7 +57,7 @@ def fit_style(contests: Contests, models: int) -> StyleFit:
         largest = np.abs(step).max(initial=0.0)
         found = found + step * min(1.0, 2.0 / max(largest, 1e-300))
         if largest < PRECISION:
-            spread = bread @ _information(contests, looks, (won - chances) ** 2, models) @ bread
+            spread = _spread(contests, looks, won - chances, bread)
             strengths = found[:models] - found[:models].mean()
             errors = np.sqrt(np.diag(spread)[models:])
             return StyleFit(strengths, centred(spread[:models, :models]), found[models:], errors)
@@ -67,6 +71,27 @@ def standardised(one: Floats, other: Floats) -> Floats:
     deviation = relative.std(axis=0)
     scaled: Floats = relative / np.where(deviation > 0, deviation, 1.0)
     return scaled
+
+
+def _spread(contests: Contests, looks: Floats, residual: Floats, bread: NDArray[Any]) -> Floats:
+    """The covariance of strengths and effects: every vote by itself, or by voter and no surer than that."""
+    models = len(bread) - looks.shape[1]
+    alone: Floats = bread @ _information(contests, looks, residual**2, models) @ bread
+    if contests.voter is None:
+        return alone
+    voters, rows = np.unique(contests.voter, return_inverse=True)
+    scatter = few(len(voters)) * _scatter(contests, looks, residual, rows, (len(voters), models))
+    return no_surer(bread @ scatter @ bread, alone)
+
+
+def _scatter(
+    contests: Contests, looks: Floats, residual: Floats, rows: NDArray[np.int64], shape: tuple[int, int]
+) -> Floats:
+    """The sum of g g' over V voters, g the summed score: of M models, then F features. Shape (M + F, M + F)."""
+    of_models = scores_of(residual, rows, contests.a, contests.b, shape)
+    of_looks = np.column_stack([_sums(rows, residual * look, shape[0]) for look in looks.T])
+    cross = of_models.T @ of_looks
+    return np.block([[(of_models.T @ of_models).toarray(), cross], [cross.T, of_looks.T @ of_looks]])
 
 
 def _chances(contests: Contests, looks: Floats, found: Floats, models: int) -> Floats:

@@ -106,6 +106,8 @@ class Quota:
             charge.is_past = True
             self._charged -= charge.tokens
             self._begun -= charge.requests
+        if not self._minute:
+            self._charged = 0.0  # without what rounding has left: a request of the whole limit would wait for ever
 
 
 def prompt_tokens(prompt: Prompt) -> float:

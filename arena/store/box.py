@@ -16,7 +16,7 @@ from sqlalchemy import bindparam, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from arena import tables
-from arena.appraisal import Appraiser
+from arena.appraisal import Appraisal, Appraiser
 from arena.conversation import Conversation
 from arena.errors import NotFound
 from arena.store import casting
@@ -100,16 +100,15 @@ class BallotBox:
         finally:
             self._numbers.forget()
 
-    async def put(self, db: AsyncConnection, *voted: Conversation) -> None:
-        """Store these votes with their ballots and counts, and commit."""
-        if self.appraiser is None:
-            votes = [casting.vote_row(one) for one in voted]
-            await carry_out(db, [(casting.NEW_VOTE, votes)], is_last=True)
+    async def put(self, db: AsyncConnection, voted: Conversation, appraisal: Appraisal | None) -> None:
+        """Store the vote with its ballot and counts, and commit. Without an appraisal it waits for its ballot."""
+        if appraisal is None:
+            await carry_out(db, [(casting.NEW_VOTE, [casting.vote_row(voted)])], is_last=True)
         else:
-            await self.put_all(db, [await self.cast(one) for one in voted], casting.NEW)
+            await self.put_all(db, [Cast(voted, appraisal)], casting.NEW)
 
     async def put_all(self, db: AsyncConnection, casts: Sequence[Cast], how: casting.How) -> None:
-        """The same with votes that are appraised: new ones, or those that are kept and lack a ballot."""
+        """Ballots and counts of several votes: new ones, or those that are kept and lack a ballot."""
         await self._numbers.find(db, casts)
         steps = [step for cast in casts for step in self._numbers.steps(cast, db.dialect.name, how)]
         await carry_out(db, steps, is_last=True)
@@ -121,12 +120,21 @@ class BallotBox:
         marks = await _look(self.appraiser.answer, answer, len(answer))
         return {**asdict(marks.looks), "is_leak": marks.is_leak}
 
+    def takes_long(self, conversation: Conversation) -> bool:
+        """Whether its appraisal is nothing to do while others wait to write."""
+        return self.appraiser is not None and _unseen(conversation) > SHORT
+
+    async def appraise(self, conversation: Conversation) -> Appraisal | None:
+        """What it is to the board, if there is an appraiser."""
+        if self.appraiser is None:
+            return None
+        return await _look(self.appraiser.conversation, conversation, _unseen(conversation))
+
     async def cast(self, voted: Conversation) -> Cast:
         """The vote with its appraisal. There is an appraiser."""
-        assert self.appraiser is not None
-        fresh = [a for turn in voted.turns for a in turn.answers.values() if a.is_leak is None]
-        size = sum(len(turn.prompt) for turn in voted.turns) + sum(len(answer.text) for answer in fresh)
-        return Cast(voted, await _look(self.appraiser.conversation, voted, size))
+        appraisal = await self.appraise(voted)
+        assert appraisal is not None
+        return Cast(voted, appraisal)
 
     # Taken out
 
@@ -213,7 +221,10 @@ class BallotBox:
             return [await db.scalar(_VOTER, {"newest": roll.newest, "row": row}) for row in rows]
 
     async def speeds(self) -> dict[str, Speed]:
-        """How quickly models answered in the latest battles, by name."""
+        """How quickly models answered in the latest battles, by name.
+
+        Battles without a vote are left out: whoever saw a median move would know who answered them.
+        """
         async with self._database.read() as db:
             rows = (await db.execute(_LATEST_ANSWERS, {"limit": LATEST})).all()
         by_model: dict[str, list[Any]] = {}
@@ -272,6 +283,12 @@ async def _cells_of(db: AsyncConnection, voter_id: str, sign: int) -> list[Row]:
     ]
 
 
+def _unseen(conversation: Conversation) -> int:
+    """How many characters an appraisal has to look through."""
+    fresh = [a for turn in conversation.turns for a in turn.answers.values() if a.is_leak is None]
+    return sum(len(turn.prompt) for turn in conversation.turns) + sum(len(answer.text) for answer in fresh)
+
+
 async def _look(question: Callable[[Asked], Found], asked: Asked, size: int) -> Found:
     """The answer at once, or from a thread where there is much to look through."""
     return question(asked) if size <= SHORT else await asyncio.to_thread(question, asked)
@@ -319,5 +336,6 @@ _WITHOUT_BALLOT = text(
 )
 _LATEST_ANSWERS = text(
     "SELECT model, first_token_ms, duration_ms, completion_tokens FROM answers "
-    "WHERE state = 'done' ORDER BY conversation_id DESC LIMIT :limit"
+    "WHERE state = 'done' AND conversation_id IN (SELECT conversation_id FROM votes) "
+    "ORDER BY conversation_id DESC LIMIT :limit"
 )

@@ -124,6 +124,15 @@ async def _put(box: "BallotBox", voted: Sequence[Conversation]) -> None:
         await box.put_all(db, [one for one in casts if one.voted.id in waiting], casting.KEPT)
 
 
+def _unmarked(voted: Conversation) -> Conversation:
+    """The conversation as if nothing had been noted of its answers, which are looked through again."""
+    turns = [
+        replace(turn, answers={side: replace(answer, is_leak=None) for side, answer in turn.answers.items()})
+        for turn in voted.turns
+    ]
+    return replace(voted, turns=tuple(turns))
+
+
 async def _marked(box: "BallotBox", voted: Conversation) -> tuple[Conversation, list[Row]]:
     """The conversation with all marks, and those that are new as rows."""
     rows: list[Row] = []
@@ -159,7 +168,7 @@ async def _check(box: "BallotBox", database: Database, page: list[Conversation])
         rows = await db.execute(_BALLOTS, {"keys": [voted.id for voted in page]})
         ballots = {row.conversation_id: row._asdict() for row in rows}
     found = _Found([], [], [], [])
-    for voted in page:
+    for voted in map(_unmarked, page):
         ballot = ballots.get(voted.id)
         if ballot is None:
             found.missing.append(voted)

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils import uuid7
 
 from arena import tables
-from arena.appraisal import Appraiser
+from arena.appraisal import Appraisal, Appraiser
 from arena.conversation import SIDES, Answer, Choice, Conversation, Pair, Side, Turn, Vote
 from arena.store.arrivals import Arrival, Fate, appraise, foresee, take_in
 from arena.store.batch import Batch, Row
@@ -126,17 +126,24 @@ class Store:
     ) -> Conversation:
         """The vote, on disk when this returns; the same vote again is a no-op. Raises `NotFound`, `Conflict`.
 
-        `seen` is the `edition` of the conversation that was voted on, where the visitor's page knew it.
+        `seen` is the `edition` of the conversation that was voted on, where the visitor's page knew it. Long texts
+        are looked through between two transactions, so that nobody waits for that.
         """
-        async with self.box.write() as db:
-            conversation = await load(db, key, voter_id)
-            conversation.check_vote(choice, seen)
-            if conversation.vote is not None:
-                return conversation
-            vote = Vote(choice, conversation.last.number, datetime.now(UTC))
-            conversation = replace(conversation, vote=vote)
-            await self.box.put(db, conversation)
-        return conversation
+        looked: dict[str, Appraisal | None] = {}  # by edition
+        while True:
+            async with self.box.write() as db:
+                conversation = await load(db, key, voter_id)
+                conversation.check_vote(choice, seen)
+                if conversation.vote is not None:
+                    return conversation
+                if not self.box.takes_long(conversation):
+                    looked[conversation.edition] = await self.box.appraise(conversation)
+                if conversation.edition in looked:
+                    vote = Vote(choice, conversation.last.number, datetime.now(UTC))
+                    voted = replace(conversation, vote=vote)
+                    await self.box.put(db, voted, looked[conversation.edition])
+                    return voted
+            looked[conversation.edition] = await self.box.appraise(conversation)
 
     @whole
     async def save_partials(self, partials: Iterable[Partial]) -> None:

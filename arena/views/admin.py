@@ -10,8 +10,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from arena.backend import Status
-from arena.config import Config, Model
+from arena.config import Config, Matchmaking, Model
 from arena.errors import Unauthorized
+from arena.matchmaker import contenders
 from arena.router import BackendState
 from arena.views.context import Context, context
 from arena.views.forms import read_form
@@ -84,7 +85,7 @@ async def models(request: Request) -> Response:
     now, states = datetime.now(UTC), arena.router.backends()
     response = arena.pages.page(
         "admin_models.html",
-        models=[ModelView(model, arena.router.status(model.name), states) for model in arena.config.models],
+        models=_models(arena, states),
         backends=[BackendView(state, _kind(arena.config, state.name), now) for state in states],
         outstanding=sum(state.outstanding for state in states),
         battles=arena.live.in_flight,
@@ -96,11 +97,26 @@ async def models(request: Request) -> Response:
 
 @dataclass(frozen=True, slots=True)
 class ModelView:
-    """A contender, and how far it is."""
+    """A contender, how far it is, and how often it is drawn."""
 
     model: Model
     status: Status
     backends: list[BackendState]
+    rules: Matchmaking
+
+    @property
+    def weight(self) -> float:
+        """That of the matchmaker, where its other rules let it be drawn."""
+        return self.rules.weight(self.model)
+
+    @property
+    def is_in_outage(self) -> bool:
+        return self.model.name in self.rules.outages
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether it is a contender of text battles, as far as weights, outages and `text` go."""
+        return contenders((self.model,), self.rules).get(self.model.name, 0.0) > 0
 
     @property
     def mood(self) -> str:
@@ -108,6 +124,11 @@ class ModelView:
         ready = [b for b in self.backends if b.name in self.model.backends and b.status.state == "ready"]
         is_out = bool(ready) and all(self.model.name in b.out_for for b in ready)
         return "out" if is_out else self.status.state
+
+
+def _models(arena: Context, states: list[BackendState]) -> list[ModelView]:
+    rules = arena.config.matchmaker
+    return [ModelView(model, arena.router.status(model.name), states, rules) for model in arena.config.models]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,20 +186,23 @@ def _wants_json(request: Request) -> bool:
 
 def _report(arena: Context) -> dict[str, Any]:
     """The same as the page, for programs. Times in ISO 8601, UTC."""
+    states = arena.router.backends()
     return {
         "battles_in_flight": arena.live.in_flight,
         "models": [
             {
-                "name": model.name,
-                "organisation": model.organisation,
-                "weight": model.weight,
-                "backends": model.backends,
-                "status": asdict(arena.router.status(model.name)),
+                "name": view.model.name,
+                "organisation": view.model.organisation,
+                "weight": view.weight,
+                "is_in_outage": view.is_in_outage,
+                "is_drawn": view.is_drawn,
+                "backends": view.model.backends,
+                "status": asdict(view.status),
             }
-            for model in arena.config.models
+            for view in _models(arena, states)
         ],
         "backends": [
             asdict(state) | {"last_error_at": state.last_error_at and state.last_error_at.isoformat()}
-            for state in arena.router.backends()
+            for state in states
         ],
     }

@@ -108,7 +108,11 @@ def _matrices(board: Board) -> list[Exhibit]:
         (Words("predicted", "Share of wins, as the ratings predict", shares), board.predicted, "share", _percent),
         (Words("observed", "Share of wins, as they were voted", shares), board.observed, "share", _percent),
         (
-            Words("battles", "Battles between two models", "How often row and column met; darker is more often."),
+            Words(
+                "battles",
+                "Battles between two models",
+                "How often row and column met; a stronger colour is more often.",
+            ),
             board.games,
             "count",
             lambda games: f"{games:,.0f}",
@@ -156,8 +160,8 @@ def _scatters(shown: Shown) -> list[Exhibit]:
     ]
     found = []
     for key, what, along, is_less_better, of in kinds:
-        points = [Point(row.standing.name, x, row.standing.rating) for row in rows if (x := of(row))]
-        if len(points) > 1:
+        points = [Point(row.standing.name, x, row.standing.rating) for row in rows if (x := of(row)) is not None]
+        if len(points) > 1 and any(point.x for point in points):
             found.append(_scatter(f"rating-by-{key}", f"Rating and {what}", Axis(along, is_less_better), points))
     return found
 

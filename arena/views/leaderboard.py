@@ -122,12 +122,12 @@ class Shown:
         }
 
     def _scale(self) -> Scale:
-        """From points to hundredths of a cell's width."""
-        edges = [edge for row in self.rows for edge in (row.standing.low, row.standing.high)]
-        listed = [
-            edge for row in self.rows if row.standing.is_listed for edge in (row.standing.low, row.standing.high)
-        ]
-        return Scale.around(listed or edges, 2, 98, margin=0.01)
+        """From points to hundredths of a cell's width: all ratings, and the intervals of listed models."""
+        found = [row.standing for row in self.rows]
+        drawn = [s for s in found if s.is_listed] or found
+        return Scale.around(
+            [s.rating for s in found] + [e for s in drawn for e in (s.low, s.high)], 2, 98, margin=0.01
+        )
 
     def _categories(self) -> Mapping[str, int]:
         """Those with votes, the one that is looked at among them."""

@@ -103,6 +103,7 @@ FIELDS = (
     "win_rate", "both_bad_rate", "is_listed", "loose",
 )  # fmt: skip
 """What a file says of a standing, before the optional columns."""
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how texts begin that spreadsheets compute
 
 
 def rows(board: Board, config: Config, speeds: Mapping[str, Speed], order: str) -> list[Row]:
@@ -151,12 +152,16 @@ def values(row: Row) -> dict[str, Any]:
 
 
 def as_csv(all_rows: Sequence[Row]) -> str:
-    """RFC 4180, with a header line."""
+    """RFC 4180, with a header line. An apostrophe stands before what a spreadsheet would take for a formula."""
     out = io.StringIO(newline="")
     file = csv.DictWriter(out, [*FIELDS, *OPTIONAL])
     file.writeheader()
-    file.writerows(values(row) for row in all_rows)
+    file.writerows({name: _harmless(value) for name, value in values(row).items()} for row in all_rows)
     return out.getvalue()
+
+
+def _harmless(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def _row(standing: Standing, model: Model | None, speed: Speed | None) -> Row:

@@ -18,6 +18,8 @@ from arena.language import UNKNOWN, language
 from arena.markdown import Looks, looks
 
 PIECE = 4000  # characters
+SHORT = 1000  # characters that are looked through at once; longer texts in a thread
+NOTED = 2000  # prompts
 OVERLAP = 300  # longer than what any pattern of a leak spans
 
 _BREAK = re.compile(r"\s")
@@ -30,6 +32,16 @@ class Marks:
 
     looks: Looks
     is_leak: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PromptMarks:
+    """What a prompt is to the board. `tags`: the categories of config.toml whose patterns it fits."""
+
+    looks: Looks
+    is_leak: bool
+    language: str
+    tags: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +58,7 @@ class Appraiser:
 
     def __init__(self, config: Config) -> None:
         self._config = config
+        self._noted: dict[str, PromptMarks] = {}
         self._tags = {f"tag:{name}": tag(text) for name, text in config.leaderboard.tags.items()}
 
     @cached_property
@@ -62,13 +75,29 @@ class Appraiser:
 
     def conversation(self, conversation: Conversation) -> Appraisal:
         """The appraisal of a battle whose answers are complete. Those without marks are looked through again."""
-        prompts = [turn.prompt for turn in conversation.turns]
+        prompts = [self.prompt(turn.prompt) for turn in conversation.turns]
         marks = {side: [self._marks(turn.answers[side]) for turn in conversation.turns] for side in SIDES}
         every = [mark for side in SIDES for mark in marks[side]]
-        is_leak = any(mark.is_leak for mark in every) or any(_any(p, self._leaks.in_prompt) for p in prompts)
-        seen = [*map(looks, prompts), *(mark.looks for mark in every)]
-        categories = sorted({*self._of_prompts(prompts), *_of_looks(seen)})
+        is_leak = any(mark.is_leak for mark in every) or any(prompt.is_leak for prompt in prompts)
+        characters = sum(len(turn.prompt) for turn in conversation.turns)
+        of_looks = _of_looks([prompt.looks for prompt in prompts] + [mark.looks for mark in every])
+        of_images = ["image"] if any(turn.images for turn in conversation.turns) else []
+        categories = sorted({*self._of_prompts(prompts, characters), *of_looks, *of_images})
         return Appraisal(tuple(categories), is_leak, {side: _sum(m.looks for m in marks[side]) for side in SIDES})
+
+    def prompt(self, text: str) -> PromptMarks:
+        """The marks of a prompt. Those of short ones are remembered from when they were asked to the vote."""
+        if text not in self._noted:
+            if len(text) > SHORT:
+                return self._of_prompt(text)
+            if len(self._noted) >= NOTED:
+                self._noted.pop(next(iter(self._noted)), None)
+            self._noted[text] = self._of_prompt(text)
+        return self._noted[text]
+
+    def _of_prompt(self, text: str) -> PromptMarks:
+        tags = tuple(name for name, pattern in self._tags.items() if pattern.search(text))
+        return PromptMarks(looks(text), _any(text, self._leaks.in_prompt), language(text), tags)
 
     def _marks(self, answer: Answer) -> Marks:
         if answer.characters is None or answer.is_leak is None:
@@ -76,16 +105,14 @@ class Appraiser:
         noted = (answer.characters, answer.headers, answer.lists, answer.bold, answer.code_blocks, answer.formulas)
         return Marks(Looks(*(number or 0 for number in noted)), answer.is_leak)
 
-    def _of_prompts(self, prompts: list[str]) -> Iterator[str]:
+    def _of_prompts(self, prompts: list[PromptMarks], characters: int) -> Iterator[str]:
         """The language is that of the first prompt, the length that of all together."""
-        if (code := language(prompts[0])) != UNKNOWN:
+        if (code := prompts[0].language) != UNKNOWN:
             yield f"language:{code}"
         yield "turns:one" if len(prompts) == 1 else "turns:many"
-        is_long = sum(map(len, prompts)) >= self._config.leaderboard.long_prompt_characters
-        yield "prompt:long" if is_long else "prompt:short"
-        for name, pattern in self._tags.items():
-            if any(pattern.search(prompt) for prompt in prompts):
-                yield name
+        yield "prompt:long" if characters >= self._config.leaderboard.long_prompt_characters else "prompt:short"
+        for prompt in prompts:
+            yield from prompt.tags
 
 
 def _of_looks(seen: list[Looks]) -> Iterator[str]:

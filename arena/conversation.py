@@ -71,11 +71,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A prompt and its answers, numbered from 1. Without answers the pair has not been drawn yet."""
+    """A prompt and its answers, numbered from 1. Without answers the pair has not been drawn yet.
+
+    `images`: how many pictures were with the prompt.
+    """
 
     number: int
     prompt: str
     answers: dict[Side, Answer] = field(default_factory=dict)
+    images: int = 0
 
     @property
     def is_complete(self) -> bool:

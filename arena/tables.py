@@ -99,7 +99,7 @@ class Conversation(Base):
 
 
 class Turn(Base):
-    """A prompt, numbered from 1 within its conversation."""
+    """A prompt, numbered from 1 within its conversation. `images`: how many pictures were with it."""
 
     __tablename__ = "turns"
     __table_args__ = (
@@ -111,6 +111,7 @@ class Turn(Base):
     number: Mapped[int] = mapped_column(primary_key=True)
     prompt: Mapped[str]
     created_at: Mapped[datetime]
+    images: Mapped[int] = mapped_column(default=0, server_default=text("0"))
 
 
 class Answer(Base):

@@ -53,6 +53,19 @@ def test_a_battle_belongs_to(prompts: tuple[str, ...], category: str) -> None:
     assert category in categories(*prompts)
 
 
+def test_a_battle_with_a_picture_belongs_to_image() -> None:
+    plain = battle(ENGLISH, "And this?")
+    pictured = replace(plain, turns=(plain.turns[0], replace(plain.turns[1], images=2)))
+    assert "image" in appraiser().conversation(pictured).categories
+    assert "image" not in appraiser().conversation(plain).categories
+
+
+def test_a_prompt_is_looked_through_once_from_its_opening_to_its_vote() -> None:
+    one = appraiser()
+    assert one.prompt(ENGLISH) is one.prompt(ENGLISH)
+    assert one.prompt(ENGLISH * 20) is not one.prompt(ENGLISH * 20)  # long ones would fill the memory
+
+
 def test_words_that_tell_no_language_belong_to_none() -> None:
     assert not {name for name in categories("ok?") if name.startswith("language")}
 

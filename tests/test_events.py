@@ -242,6 +242,15 @@ async def test_a_watcher_is_sent_back_by_a_server_that_stops(tmp_path: Path) -> 
 # What is sent
 
 
+async def test_the_more_battles_are_in_flight_the_longer_is_the_pause_between_two_frames(tmp_path: Path) -> None:
+    async with open_house(tmp_path, live={"flush_ms": 100}) as house, house.visitor() as visitor:
+        live = house.context.live
+        assert live.flush_seconds() == 0.1
+        cues = await visitor.starts()
+        assert live.flush_seconds() == pytest.approx(0.1005)
+        await visitor.hears(cues, "One.", "Two.")
+
+
 async def test_a_slow_watcher_skips_frames(tmp_path: Path) -> None:
     async with open_house(tmp_path, live={"flush_ms": 300}) as house, house.visitor() as visitor:
         cues = await visitor.starts()

@@ -185,7 +185,7 @@ moments = st.integers(946_684_800 * 10**6, 4_102_444_800 * 10**6).map(
 @st.composite
 def random_battles(draw: st.DrawFn) -> VoteRecord:
     """A vote as strange as one may be."""
-    said = draw(st.lists(st.tuples(prompts, answers, answers), min_size=1, max_size=3))
+    said = draw(st.lists(st.tuples(prompts, answers, answers, st.integers(0, 4)), min_size=1, max_size=3))
     models = draw(st.lists(st.text("äbc *'\"", min_size=1, max_size=9).filter(str.strip), min_size=2, unique=True))
     return VoteRecord(
         conversation_id=str(draw(st.uuids())),

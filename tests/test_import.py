@@ -172,7 +172,9 @@ async def test_pictures_leave_the_words_beside_them(tmp_path: Path) -> None:
     picture = {"type": "image", "text": None, "image": "f00d", "mimeType": "image/png"}
     asked = [{"role": "user", "content": [picture]}]
     sides = {f"conversation_{side}": [*asked, {"role": "assistant", "content": "A cat."}] for side in "ab"}
-    assert (await the_vote(tmp_path, json.dumps(of_140k(**sides)))).turns[0].prompt == "[image]"
+    (turn,) = (await the_vote(tmp_path, json.dumps(of_140k(**sides)))).turns
+    assert (turn.prompt, turn.images) == ("[image]", 1)
+    assert kept(tmp_path, "SELECT sum(votes) FROM counts WHERE category = 'image'") == [(1,)]
 
 
 # The daily logs of the old arena
@@ -256,7 +258,7 @@ async def test_a_picture_of_the_old_log_leaves_its_words(tmp_path: Path) -> None
     vote = await the_vote(
         tmp_path, log_of(with_texts(["What is this?", ["0cc175b9c0f1b6a831c399e269772661"]], "A."))
     )
-    assert vote.turns[0].prompt == "What is this?"
+    assert (vote.turns[0].prompt, vote.turns[0].images) == ("What is this?", 1)
 
 
 @pytest.mark.parametrize(
@@ -679,6 +681,7 @@ def _undo_0004(db: sqlite3.Connection) -> None:
     """The schema as it was before."""
     db.execute("UPDATE alembic_version SET version_num = '0003'")
     db.execute("ALTER TABLE conversations DROP COLUMN origin")
+    db.execute("ALTER TABLE turns DROP COLUMN images")
     db.execute("PRAGMA writable_schema=ON")
     old = "(model_a IS NULL) = (pair_probability IS NULL)"
     new = "(pair_probability IS NULL OR model_a IS NOT NULL)"

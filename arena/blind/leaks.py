@@ -68,9 +68,13 @@ _UNSPACED = "\u3040-\u9fff"  # Japanese and Chinese
 
 def fold(text: str) -> str:
     """The text as it is compared: NFKC, lower case, no accents, words with single spaces between them."""
-    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
-    letters = "".join(c for c in plain if not unicodedata.combining(c)).replace("\u2019", "'")
+    letters = text.lower() if text.isascii() else _letters(text)
     return " ".join(_PUNCTUATION.sub(" ", letters).split())
+
+
+def _letters(text: str) -> str:
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
+    return "".join(c for c in plain if not unicodedata.combining(c)).replace("\u2019", "'")
 
 
 class Leaks:
@@ -81,7 +85,8 @@ class Leaks:
         distinct = {name for name in named if _DISTINCT.search(name)}
         known = tomllib.loads(KNOWN.read_text("utf-8"))
         self._anywhere = _any_of((_alternatives((*known["products"], *distinct)),))
-        words = _alternatives((*known["makers"], *named))
+        self._names = _folded((*known["makers"], *named))
+        words = _alternatives(self._names)
         self._of_names = _any_of(pattern.replace("X", words) for pattern in _OF_NAMES)
         self._asks = _any_of(_ASKS)
 
@@ -95,7 +100,9 @@ class Leaks:
         return self._is_said(fold(text))
 
     def _is_said(self, folded: str) -> bool:
-        return bool(self._anywhere.search(folded) or self._of_names.search(folded))
+        """Most texts hold no name, which is soon seen."""
+        has_name = any(name in folded for name in self._names)
+        return bool(self._anywhere.search(folded) or (has_name and self._of_names.search(folded)))
 
 
 def _names(config: Config) -> Iterable[str]:
@@ -117,8 +124,11 @@ def _sentences(text: str, folded: str) -> Iterable[str]:
 
 def _alternatives(names: Iterable[str]) -> str:
     """A pattern of these names, folded, the longest first."""
-    folded = sorted({fold(name) for name in names} - {""}, key=lambda name: (-len(name), name))
-    return f"(?:{'|'.join(map(re.escape, folded))})"
+    return f"(?:{'|'.join(map(re.escape, _folded(names)))})"
+
+
+def _folded(names: Iterable[str]) -> list[str]:
+    return sorted({fold(name) for name in names} - {""}, key=lambda name: (-len(name), name))
 
 
 def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:

@@ -11,7 +11,7 @@ import msgspec
 from arena.intake.decoding import convert, nested
 from arena.intake.formats import Format, Row
 from arena.intake.problems import LeftOut
-from arena.intake.turns import answer, joined
+from arena.intake.turns import Asked, answer, joined
 from arena.store.votes import VoteRecord
 
 NAME = "lmsys-arena-human-preference-55k"
@@ -36,7 +36,7 @@ def parse(row: Row) -> VoteRecord:
     """The row as a vote about its last turn."""
     found = convert(dict(row), Battle, strict=False)
     key = f"{NAME}-{found.id}"
-    asked = [prompt or "" for prompt in _texts(found.prompt)]
+    asked = [Asked(prompt or "") for prompt in _texts(found.prompt)]
     a, b = ([answer(text) for text in _texts(said)] for said in (found.response_a, found.response_b))
     said = joined(asked, a, b)
     return VoteRecord(

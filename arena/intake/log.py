@@ -12,7 +12,7 @@ from arena.intake.decoding import convert, moment
 from arena.intake.fastchat import voter
 from arena.intake.formats import Format, Row
 from arena.intake.problems import LeftOut
-from arena.intake.turns import IMAGE, answer, identity, joined
+from arena.intake.turns import IMAGE, Asked, answer, identity, joined
 from arena.store.votes import VoteRecord
 
 NAME = "fastchat-log"
@@ -93,9 +93,10 @@ def _plain(shown: str | None) -> str:
     return shown.strip().removeprefix("<h3>").removesuffix("</h3>").strip()
 
 
-def _said(state: State) -> tuple[list[str], list[Any]]:
+def _said(state: State) -> tuple[list[Asked], list[Any]]:
     """Prompts and answers of a side."""
-    spoken = [_text(content) for _, content in state.messages[max(state.offset, 0) :]]
+    contents = [content for _, content in state.messages[max(state.offset, 0) :]]
+    spoken = [_text(content) for content in contents]
     if not spoken:
         raise LeftOut("has no messages")
     if not all(spoken):
@@ -104,7 +105,8 @@ def _said(state: State) -> tuple[list[str], list[Any]]:
         raise LeftOut("has an error instead of a text")
     if any(text.rstrip().endswith(CURSORS[0]) or CURSORS[1] in text for text in spoken):
         raise LeftOut("has an answer that was not finished")
-    return spoken[::2], [answer(text) for text in spoken[1::2]]
+    asked = zip(spoken[::2], contents[::2], strict=True)
+    return [Asked(text, _images(content)) for text, content in asked], [answer(text) for text in spoken[1::2]]
 
 
 def _text(content: Any) -> str:
@@ -114,6 +116,11 @@ def _text(content: Any) -> str:
     if content is None or isinstance(content, str):
         return content or ""
     raise LeftOut("has a message that is no text")
+
+
+def _images(content: Any) -> int:
+    """How many pictures are beside the text."""
+    return len(content[1]) if isinstance(content, list) and isinstance(content[1], list) else 0
 
 
 FORMAT = Format(NAME, frozenset({"type", "tstamp"}), frozenset(Ballot.__struct_fields__), parse)

@@ -1,7 +1,7 @@
 """Two lists of messages, one for each side -> turns. The releases and logs of other arenas have them so."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +17,14 @@ IMAGE = "[image]"
 """Stands for a prompt of pictures alone: pictures are not kept."""
 
 CHOICES = {"model_a": "a", "model_b": "b", "tie": "tie", "tie (bothbad)": "both_bad", "both_bad": "both_bad"}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A prompt, and how many pictures were with it."""
+
+    text: str
+    images: int = 0
 
 
 class Part(msgspec.Struct):
@@ -39,8 +47,13 @@ class Said(msgspec.Struct):
         if not isinstance(self.content, list):
             return self.content
         said = "\n".join(part.text for part in self.content if part.text)
-        has_picture = any(part.type not in (None, "text") for part in self.content)
-        return IMAGE if has_picture and not said else said
+        return IMAGE if self.images and not said else said
+
+    @property
+    def images(self) -> int:
+        """How many pictures are in it."""
+        parts = self.content if isinstance(self.content, list) else []
+        return sum(part.type not in (None, "text") for part in parts)
 
 
 def turns(a: Any, b: Any) -> tuple[TurnRecord, ...]:
@@ -55,13 +68,15 @@ def turns(a: Any, b: Any) -> tuple[TurnRecord, ...]:
 
 
 def joined(
-    asked: Sequence[str], answers_a: Sequence[AnswerRecord], answers_b: Sequence[AnswerRecord]
+    asked: Sequence[Asked], answers_a: Sequence[AnswerRecord], answers_b: Sequence[AnswerRecord]
 ) -> tuple[TurnRecord, ...]:
     """Prompts and answers as turns. Raises `LeftOut` where they are not as many."""
     if not len(asked) == len(answers_a) == len(answers_b):
         raise LeftOut("has not as many answers as prompts")
     both = zip(asked, answers_a, answers_b, strict=True)
-    return tuple(TurnRecord(number, prompt, a, b) for number, (prompt, a, b) in enumerate(both, 1))
+    return tuple(
+        TurnRecord(number, prompt.text, a, b, prompt.images) for number, (prompt, a, b) in enumerate(both, 1)
+    )
 
 
 def answer(text: str | None, tokens: int | None = None) -> AnswerRecord:
@@ -102,10 +117,10 @@ def identity(foreign: str | int, source: str) -> str:
     return foreign
 
 
-def _parted(said: list[Said]) -> tuple[list[str], list[AnswerRecord]]:
+def _parted(said: list[Said]) -> tuple[list[Asked], list[AnswerRecord]]:
     """Prompts and answers, which have to take turns."""
     spoken = [message for message in said if message.role != "system"]
     if [message.role for message in spoken] != ["user", "assistant"] * (len(spoken) // 2) or not spoken:
         raise LeftOut("has messages that do not take turns")
     answers = [answer(message.text, message.num_tokens) for message in spoken[1::2]]
-    return [message.text or "" for message in spoken[::2]], answers
+    return [Asked(message.text or "", message.images) for message in spoken[::2]], answers

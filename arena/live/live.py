@@ -19,6 +19,8 @@ from arena.store import Partial, Store
 
 log = logging.getLogger(__name__)
 
+CROWD = 200  # turns in flight with which text is shown half as often: a core is for all of them
+
 
 @dataclass
 class Live:
@@ -60,6 +62,10 @@ class Live:
     def in_flight(self) -> int:
         """How many conversations have a turn being written, or waiting for its pair."""
         return len(self._turns)
+
+    def flush_seconds(self) -> float:
+        """How long a watcher pauses between two frames: the more turns are in flight, the longer."""
+        return self.config.live.flush_ms / 1000 * (1 + self.in_flight / CROWD)
 
     # What a visitor does
 

@@ -1,7 +1,7 @@
 """A turn with its sides in flight, and those who look on. Knows neither models nor the store."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field, replace
 from time import monotonic
 
@@ -127,7 +127,7 @@ class LiveTurn:
         return Frame([frame for frame, _ in found.values()], cursor | {s: now for s, (_, now) in found.items()})
 
     async def watch(
-        self, cursor: Cursor, flush_seconds: float, heartbeat_seconds: float
+        self, cursor: Cursor, flush_seconds: Callable[[], float], heartbeat_seconds: float
     ) -> AsyncGenerator[Frame | None, None]:
         """What a watcher at `cursor` lacks, again and again until the turn is settled or watchers are dismissed.
 
@@ -142,7 +142,7 @@ class LiveTurn:
                 if frame := self.frame(cursor):
                     cursor = frame.cursor
                     yield frame
-                    await watcher.rest(flush_seconds)
+                    await watcher.rest(flush_seconds())
                 elif self.is_settled:
                     return
                 elif not await _happens(watcher.changed, heartbeat_seconds if self.is_drawn else 1):

@@ -50,7 +50,7 @@ async def appraise(box: BallotBox, arrival: Arrival) -> Appraised:
     turns = []
     for turn in vote.turns:
         answers = {side: await _answer(box, turn, side, pair) for side in SIDES}
-        turns.append(Turn(turn.number, turn.prompt, answers))
+        turns.append(Turn(turn.number, turn.prompt, answers, turn.images))
     choice = Vote(parse_choice(vote.choice), vote.turn, vote.voted_at)
     conversation = Conversation(vote.conversation_id, vote.voter_id, vote.started_at, pair, tuple(turns), choice)
     has_ballot = vote.mode == "battle" and box.appraiser is not None
@@ -153,7 +153,13 @@ def _conversation_row(arrival: Arrival) -> Row:
 
 def _turn_rows(kept: Conversation) -> list[Row]:
     return [
-        {"conversation_id": kept.id, "number": turn.number, "prompt": turn.prompt, "created_at": kept.created_at}
+        {
+            "conversation_id": kept.id,
+            "number": turn.number,
+            "prompt": turn.prompt,
+            "images": turn.images,
+            "created_at": kept.created_at,
+        }
         for turn in kept.turns
     ]
 

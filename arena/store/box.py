@@ -16,7 +16,7 @@ from sqlalchemy import bindparam, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from arena import tables
-from arena.appraisal import Appraisal, Appraiser
+from arena.appraisal import SHORT, Appraisal, Appraiser
 from arena.conversation import Conversation
 from arena.errors import NotFound
 from arena.store import casting
@@ -27,8 +27,6 @@ from arena.store.database import Database, carry_out, whole
 if TYPE_CHECKING:
     from arena.store.arrays import Ballots, Counts, Floats, Integers, Names
     from arena.store.recount import Report
-
-SHORT = 1000  # characters that are looked through at once; longer texts in a thread
 
 Asked = TypeVar("Asked")
 Found = TypeVar("Found")
@@ -112,6 +110,11 @@ class BallotBox:
         await self._numbers.find(db, casts)
         steps = [step for cast in casts for step in self._numbers.steps(cast, db.dialect.name, how)]
         await carry_out(db, steps, is_last=True)
+
+    def note(self, prompt: str) -> None:
+        """Look at a short prompt now, so that its vote need not."""
+        if self.appraiser is not None and len(prompt) <= SHORT:
+            self.appraiser.prompt(prompt)
 
     async def marks(self, answer: str) -> Row:
         """What is noted of an answer's text, as columns of `answers`."""

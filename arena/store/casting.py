@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from hashlib import blake2b
 from typing import Literal
 
@@ -35,11 +35,6 @@ def _insert(table: str, columns: Sequence[str]) -> str:
 
 NEW_VOTE = _insert("votes", OF_THE_VOTE)
 NEW_BALLOT = _insert("ballots", _BALLOT)
-NEW_LOOKS = (
-    f"INSERT INTO ballot_looks (ballot, {', '.join(LOOKS_OF_SIDES)}) "
-    f"SELECT ballot, {', '.join(f':{name}' for name in LOOKS_OF_SIDES)} "
-    "FROM votes WHERE conversation_id = :conversation_id"
-)
 COUNT = (
     "INSERT INTO counts (category, a, b, outcome, votes) VALUES (:category, :a, :b, :outcome, :votes) "
     "ON CONFLICT (category, a, b, outcome) DO UPDATE SET votes = counts.votes + excluded.votes"
@@ -49,6 +44,26 @@ COUNT_UNLESS_SET_ASIDE = (
     "FROM voters WHERE id = :voter_id AND set_aside_at IS NULL "
     "ON CONFLICT (category, a, b, outcome) DO UPDATE SET votes = counts.votes + excluded.votes"
 )
+
+
+@cache
+def _new_looks(dialect: str) -> str:
+    """Of the ballot that was put in last. As it is the table's own key, it stays the last id."""
+    columns = ", ".join(f":{name}" for name in LOOKS_OF_SIDES)
+    return (
+        f"INSERT INTO ballot_looks (ballot, {', '.join(LOOKS_OF_SIDES)}) "
+        f"VALUES ({_LAST.get(dialect, _LAST_ELSEWHERE)}, {columns})"
+    )
+
+
+@cache
+def _vote_of_ballot(dialect: str, how: How) -> str:
+    """The vote, stored or found, with the ballot that was put in last."""
+    last = _LAST.get(dialect, _LAST_ELSEWHERE)
+    if how == KEPT:
+        return f"UPDATE votes SET ballot = {last} WHERE conversation_id = :conversation_id"
+    columns = ", ".join(f":{name}" for name in OF_THE_VOTE)
+    return f"INSERT INTO votes ({', '.join(OF_THE_VOTE)}, ballot) VALUES ({columns}, {last})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,17 +151,11 @@ class Numbers:
     def steps(self, cast: Cast, dialect: str, how: How) -> list[Step]:
         """What stores the vote, or finds it, with its ballot, looks and counts."""
         ballot = self.ballot(cast)
-        last = _LAST.get(dialect, _LAST_ELSEWHERE)
-        store = (
-            f"INSERT INTO votes ({', '.join(OF_THE_VOTE)}, ballot) "
-            f"VALUES ({', '.join(f':{name}' for name in OF_THE_VOTE)}, {last})"
-        )
-        find = f"UPDATE votes SET ballot = {last} WHERE conversation_id = :conversation_id"
-        key = {"conversation_id": cast.voted.id}
+        of_vote = vote_row(cast.voted) if how == NEW else {"conversation_id": cast.voted.id}
         steps: list[Step] = [
             (NEW_BALLOT, [ballot]),
-            (store, [vote_row(cast.voted)]) if how == NEW else (find, [key]),
-            (NEW_LOOKS, [key | looks_row(cast.appraisal)]),
+            (_new_looks(dialect), [looks_row(cast.appraisal)]),
+            (_vote_of_ballot(dialect, how), [of_vote]),
         ]
         if not cast.appraisal.is_leak:
             cells = cells_of(ballot, cast.appraisal.categories, 1)

@@ -35,7 +35,7 @@ async def load_all(db: AsyncConnection, keys: Sequence[str]) -> dict[str, Conver
 def _conversation(rows: Sequence[Any]) -> Conversation:
     turns: dict[int, Turn] = {}
     for row in rows:
-        turn = turns.setdefault(row.number, Turn(row.number, row.prompt))
+        turn = turns.setdefault(row.number, Turn(row.number, row.prompt, images=row.images))
         if row.side is not None:
             turn.answers[row.side] = Answer(*row[: len(_ANSWER)])  # the latest version comes last
     row = rows[0]
@@ -58,6 +58,7 @@ _CONVERSATION = (
         tables.Vote.created_at.label("voted_at"),
         tables.Turn.number,
         tables.Turn.prompt,
+        tables.Turn.images,
     )
     .select_from(tables.Conversation)
     .join(tables.Turn, tables.Turn.conversation_id == tables.Conversation.id)

@@ -73,6 +73,7 @@ class Store:
         """A new battle with its first turn; with a pair, both answers are being written."""
         now = datetime.now(UTC)
         key = str(uuid7())
+        self.box.note(prompt)
         async with self._database.write() as db:
             await db.execute(_WELCOME, {"voter": voter_id, "now": now})
             row: Row = {"id": key, "voter_id": voter_id, "mode": "battle", "created_at": now}
@@ -98,6 +99,7 @@ class Store:
     @whole
     async def open_turn(self, key: str, voter_id: str | None, prompt: str, turns_allowed: int) -> Conversation:
         """A follow-up prompt, with both answers being written. Raises `NotFound`, `Conflict`."""
+        self.box.note(prompt)
         async with self._database.write() as db:
             conversation = await load(db, key, voter_id)
             conversation.check_follow_up(turns_allowed)

@@ -4,8 +4,9 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
+from operator import attrgetter
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from arena.tables import Answer, Conversation, Turn, Vote, Voter
@@ -32,12 +33,13 @@ class AnswerRecord:
 
 @dataclass(frozen=True, slots=True)
 class TurnRecord:
-    """A prompt and what the two sides said to it."""
+    """A prompt, what the two sides said to it, and how many pictures were with it."""
 
     number: int
     prompt: str
     a: AnswerRecord
     b: AnswerRecord
+    images: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,32 +102,37 @@ async def vote_records(db: AsyncConnection, since: datetime | None) -> AsyncGene
         after = (rows[-1].voted_at, rows[-1].conversation_id)
 
 
+_TURNS = (
+    select(
+        Turn.conversation_id,
+        Turn.number,
+        Turn.prompt,
+        Turn.images,
+        Answer.side,
+        Answer.text,
+        Answer.reasoning,
+        Answer.state,
+        Answer.backend,
+        Answer.prompt_tokens,
+        Answer.completion_tokens,
+        Answer.first_token_ms,
+        Answer.duration_ms,
+        Answer.finish_reason,
+        Answer.answered_by,
+        Answer.version,
+    )
+    .join(Answer, and_(Answer.conversation_id == Turn.conversation_id, Answer.turn == Turn.number))
+    .where(Turn.conversation_id.in_(bindparam("keys", expanding=True)))
+    .order_by(Turn.conversation_id, Turn.number, Answer.side, Answer.version)
+)
+
+
 async def _turns(db: AsyncConnection, keys: list[str]) -> dict[str, tuple[TurnRecord, ...]]:
     """The turns of these conversations, each with the latest version of both answers."""
-    rows = await db.execute(
-        select(
-            Turn.conversation_id,
-            Turn.number,
-            Turn.prompt,
-            Answer.side,
-            Answer.text,
-            Answer.reasoning,
-            Answer.state,
-            Answer.backend,
-            Answer.prompt_tokens,
-            Answer.completion_tokens,
-            Answer.first_token_ms,
-            Answer.duration_ms,
-            Answer.finish_reason,
-            Answer.answered_by,
-            Answer.version,
-        )
-        .join(Answer, and_(Answer.conversation_id == Turn.conversation_id, Answer.turn == Turn.number))
-        .where(Turn.conversation_id.in_(keys))
-        .order_by(Turn.conversation_id, Turn.number, Answer.side, Answer.version)
-    )
+    rows = await db.execute(_TURNS, {"keys": keys})
     found: dict[str, tuple[TurnRecord, ...]] = {}
-    for (key, number, prompt), answers in groupby(rows, lambda r: (r.conversation_id, r.number, r.prompt)):
+    asked = attrgetter("conversation_id", "number", "prompt", "images")
+    for (key, number, prompt, images), answers in groupby(rows, asked):
         latest = {
             row.side: AnswerRecord(
                 row.text,
@@ -142,7 +149,7 @@ async def _turns(db: AsyncConnection, keys: list[str]) -> dict[str, tuple[TurnRe
             )
             for row in answers
         }
-        found[key] = (*found.get(key, ()), TurnRecord(number, prompt, latest["a"], latest["b"]))
+        found[key] = (*found.get(key, ()), TurnRecord(number, prompt, latest["a"], latest["b"], images))
     return found
 
 

@@ -64,9 +64,8 @@ async def _anew(arena: Context, conversation: Conversation, live: LiveTurn | Non
 async def _watch(arena: Context, live: LiveTurn, cursor: Cursor) -> AsyncIterator[str]:
     yield RETRY
     number = live.number
-    flush_seconds = arena.config.live.flush_ms / 1000
     awaits_the_draw = not cursor
-    async for frame in live.watch(cursor, flush_seconds, arena.config.live.heartbeat_seconds):
+    async for frame in live.watch(cursor, arena.live.flush_seconds, arena.config.live.heartbeat_seconds):
         if awaits_the_draw and live.is_drawn:
             awaits_the_draw = False
             yield message(_bar(arena, live.snapshot, live))

@@ -1,4 +1,5 @@
-"""Battles that were fought elsewhere: where they come from, and a pair whose probability nobody knows.
+"""Battles that were fought elsewhere: where they come from, how many pictures were with a prompt, and a pair whose
+probability nobody knows.
 
 A constraint of SQLite cannot be changed, and a table that others refer to cannot be made anew within a transaction
 that keeps those references. So its text is replaced in the schema, as SQLite's manual has it (ALTER TABLE, section
@@ -20,6 +21,7 @@ NEW = "(model_a IS NULL) = (model_b IS NULL) AND (pair_probability IS NULL OR mo
 
 def upgrade() -> None:
     op.add_column("conversations", sa.Column("origin", sa.Text(), nullable=True))
+    op.add_column("turns", sa.Column("images", sa.Integer(), nullable=False, server_default=sa.text("0")))
     if op.get_bind().dialect.name == "sqlite":
         _replace_in_schema()
         return

@@ -35,7 +35,12 @@ class Phase:
 
 EVEN = (Phase(1.0, (1.0,) * MODELS),)
 CHANGED = (Phase(0.5, (1.0,) * MODELS), Phase(0.5, (20.0, 8.0, 8.0, *[1.0] * (MODELS - 3))))
-ASLEEP = (
+PREFERRED = (  # those that sleep are drawn a fifth as often
+    Phase(0.6, (1.0,) * MODELS),
+    Phase(0.3, (*[0.2] * 4, *[1.0] * (MODELS - 4))),
+    Phase(0.1, (*[1.0] * 4, *[0.2] * (MODELS - 4))),
+)
+ASLEEP = (  # those that sleep are not drawn
     Phase(0.6, (1.0,) * MODELS),
     Phase(0.3, (*[0.0] * 4, *[1.0] * (MODELS - 4))),
     Phase(0.1, (*[1.0] * 4, *[0.0] * (MODELS - 4))),
@@ -43,7 +48,8 @@ ASLEEP = (
 BOARDS = (
     ("even draws", EVEN),
     ("three models favoured in mid-life (20, 8, 8 to 1)", CHANGED),
-    ("four models awake 70 % of the time, the others 90 %", ASLEEP),
+    ("four models awake 70 % of the time, the others 90 %; awake ones preferred 5 to 1", PREFERRED),
+    ("the same, only awake ones drawn", ASLEEP),
 )
 
 

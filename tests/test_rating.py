@@ -121,6 +121,15 @@ def test_votes_drawn_anew_agree_with_the_sandwich(crowd: Crowd) -> None:
     assert np.median(drawn / np.sqrt(np.diag(sandwich(crowd.tally, found)))) == pytest.approx(1, abs=0.03)
 
 
+def test_a_sample_without_a_model_s_only_defeat_has_strengths_all_the_same() -> None:
+    votes = tally(3, (0, 1, "a", 30), (0, 1, "b", 1), (1, 2, "a", 20), (1, 2, "b", 20))
+    found = fit(votes)
+    drawn = bootstrap(votes, found, rounds=50, seed=1)
+    assert not found.has_prior
+    assert np.isfinite(drawn).all()
+    assert drawn[:, 0].max() < 10  # log-odds
+
+
 def test_seventy_to_twenty_with_ten_ties_are_190_85_points() -> None:
     strengths = fit(tally(2, (0, 1, "a", 70), (0, 1, "b", 20), (1, 0, "tie", 10))).strengths
     assert POINTS * (strengths[0] - strengths[1]) == pytest.approx(400 * np.log10(0.75 / 0.25), abs=1e-9)

@@ -59,9 +59,9 @@ def fit(tally: Tally) -> Fit:
     points = tally.points
     if tally.size == 0:
         return Fit(np.zeros(0), np.zeros((0, 0)))
-    loose = _loose(points)
-    strengths, information = maximise(points, PHANTOM_GAMES if loose else 0.0)
-    return Fit(strengths - strengths.mean(), information, loose)
+    found = loose(points)
+    strengths, information = maximise(points, PHANTOM_GAMES if found else 0.0)
+    return Fit(strengths - strengths.mean(), information, found)
 
 
 def maximise(points: Floats, phantom: float = 0.0, start: Floats | None = None) -> tuple[Floats, Floats]:
@@ -114,7 +114,7 @@ def centred(matrix: Floats) -> Floats:
     return rows
 
 
-def _loose(points: Floats) -> dict[int, Reason]:
+def loose(points: Floats) -> dict[int, Reason]:
     """The models outside the main group: the largest in which everyone took points from everyone, by some way."""
     if len(points) < 2:
         return {}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 from scipy.special import expit
 
-from arena.rating.bradley_terry import PHANTOM_GAMES, Fit, centred, inverse, laplacian, maximise
+from arena.rating.bradley_terry import PHANTOM_GAMES, Fit, centred, inverse, laplacian, loose, maximise
 from arena.rating.counts import POINTS_OF_A, Floats, Tally
 
 Z95 = 1.959963984540054
@@ -119,7 +119,10 @@ def bootstrap(tally: Tally, found: Fit, rounds: int, seed: int) -> Floats:
 
 
 def _refit(found: Fit, bread: Floats, points: Floats) -> Floats:
-    """A sample's strengths: by the first fit's own inverse, again and again; by Newton where that stays off."""
+    """A sample's strengths: by the first fit's own inverse, again and again; by Newton where that stays off.
+
+    A sample may lack the one vote that a model has lost: then it needs the prior, though the votes did not.
+    """
     phantom = PHANTOM_GAMES if found.has_prior else 0.0
     games, taken = points + points.T, points.sum(axis=1)
     strengths = found.strengths.copy()
@@ -130,7 +133,7 @@ def _refit(found: Fit, bread: Floats, points: Floats) -> Floats:
         if np.abs(step).max(initial=0.0) < PRECISION_OF_SAMPLES:
             break
     else:
-        strengths, _ = maximise(points, phantom, found.strengths)
+        strengths, _ = maximise(points, PHANTOM_GAMES if loose(points) else phantom, found.strengths)
     around_0: Floats = strengths - strengths.mean()
     return around_0
 

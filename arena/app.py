@@ -11,7 +11,8 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from arena import providers
+from arena import prompts, providers
+from arena import texts as operator_texts
 from arena.appraisal import Appraiser
 from arena.backend import Backend
 from arena.board import Boards
@@ -32,14 +33,18 @@ from arena.views import (
     leaderboard,
     metrics,
     mishaps,
+    models,
     operator,
     start,
+    terms,
+    texts,
 )
 from arena.views.access import Access
 from arena.views.context import Context
 from arena.views.middleware import CacheStatic, SameSite, SecurityHeaders
 from arena.views.pages import Pages, folder
 from arena.views.pulse import Pulse
+from arena.views.terms import TermsFirst
 from arena.views.visitors import Visitors, secret
 
 ROUTES = [
@@ -47,7 +52,9 @@ ROUTES = [
     Route("/conversations", conversations.create, methods=["POST"]),
     Route("/conversations/{id:uuid}", conversations.show),
     Route("/conversations/{id:uuid}/events", events.events),
+    Route("/conversations/{id:uuid}/answers/{turn:int}/{side:str}/{version:int}", conversations.version),
     Route("/conversations/{id:uuid}/turns", conversations.follow_up, methods=["POST"]),
+    Route("/conversations/{id:uuid}/prompt", conversations.edit_prompt, methods=["POST"]),
     Route("/conversations/{id:uuid}/stop", conversations.stop, methods=["POST"]),
     Route("/conversations/{id:uuid}/regenerate", conversations.regenerate, methods=["POST"]),
     Route("/conversations/{id:uuid}/vote", conversations.vote, methods=["POST"]),
@@ -58,6 +65,12 @@ ROUTES = [
     Route("/leaderboard/pictures", gallery.pictures),
     Route("/leaderboard/history", gallery.history),
     Route("/leaderboard/method", leaderboard.method),
+    Route("/about", texts.about),
+    Route("/rules", texts.rules),
+    Route("/terms", terms.show),
+    Route("/terms", terms.accept, methods=["POST"]),
+    Route("/models", models.models),
+    Route("/models/{name:path}", models.model),
     Route("/admin", operator.overview),
     Route("/admin/battles", operator.battles),
     Route("/admin/battles/{id:str}", operator.battle),
@@ -97,7 +110,7 @@ def create_app(config: Config, backends: Mapping[str, Backend] | None = None) ->
             *ROUTES,
             Mount("/static", CacheStatic(StaticFiles(directory=folder("static"))), name="static"),
         ],
-        middleware=[Middleware(SecurityHeaders), Middleware(SameSite)],
+        middleware=[Middleware(SecurityHeaders), Middleware(SameSite), Middleware(TermsFirst)],
         exception_handlers={
             Unauthorized: admin.unauthorized,
             Refusal: mishaps.refusal,
@@ -115,6 +128,8 @@ async def _open(config: Config, backends: Mapping[str, Backend] | None, stack: A
     visitors = Visitors(secret_file)
     access = Access(os.environ.get(config.access.admin_token_env or ""), secret(secret_file))
     pages = Pages(config)
+    written = operator_texts.read(config)
+    starters = prompts.read(config.path(config.prompts), config.limits.prompt_characters) if config.prompts else ()
     store = await open_store(config.database_url, Appraiser(config))
     stack.push_async_callback(store.close)
     if backends is None:
@@ -132,7 +147,7 @@ async def _open(config: Config, backends: Mapping[str, Backend] | None, stack: A
     await boards.start()
     stack.push_async_callback(boards.close)
     pulse = Pulse(store, config.leaderboard.refresh_seconds)
-    return Context(config, store, router, live, pages, visitors, access, counted, boards, pulse)
+    return Context(config, store, router, live, pages, visitors, access, counted, boards, pulse, starters, written)
 
 
 async def _open_backends(config: Config, stack: AsyncExitStack) -> dict[str, Backend]:

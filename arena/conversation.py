@@ -36,6 +36,7 @@ class Pair:
 class Answer:
     """What one side said to a turn; of several versions, the latest. Times in milliseconds since a backend had it.
 
+    `prompt`: what was asked, where the turn asks something else by now.
     How the text looks, and whether it says who wrote it (`is_leak`), is noted by the store when it is finished.
     """
 
@@ -62,6 +63,7 @@ class Answer:
     code_blocks: int | None = None
     formulas: int | None = None
     is_leak: bool | None = None
+    prompt: str | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -149,6 +151,15 @@ class Conversation:
             raise Conflict("The answers to your last prompt are not complete yet. Wait for them, or stop them.")
         if len(self.turns) >= turns_allowed:
             raise Conflict(f"This battle has reached its {turns_allowed} turns. Please vote now.")
+
+    def check_edit(self) -> None:
+        """Raises `Conflict` where the last prompt can no longer be asked in other words."""
+        if self.vote is not None:
+            raise Conflict("This battle is over: you have voted. Its prompts stay as they are.")
+        if self.last.is_streaming:
+            raise Conflict(
+                "The answers to this prompt are still being written. Stop them first, or wait for them."
+            )
 
     def sides_to_regenerate(self, side: Side | None) -> tuple[Side, ...]:
         """The sides a visitor may have answered again. Raises `Conflict` where there are none."""

@@ -11,6 +11,7 @@
     │   ├── Conflict           409  not now: the battle is in another state
     │   ├── TooLarge           413  more bytes than the server reads
     │   ├── Unprocessable      422  readable, but not usable: empty, too long, unknown choice
+    │   ├── TermsNotAccepted   428  the terms of this arena come first
     │   ├── TooManyRequests    429  again and again, and again too soon
     │   └── Unavailable        503  no battle can be drawn at present
     └── BackendError           one side could not be answered
@@ -80,6 +81,10 @@ class TooLarge(Refusal):
 
 class Unprocessable(Refusal):
     status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class TermsNotAccepted(Refusal):
+    status = HTTPStatus.PRECONDITION_REQUIRED
 
 
 class TooManyRequests(Refusal):

@@ -48,7 +48,7 @@ class Base(DeclarativeBase):
 
 
 class Voter(Base):
-    """A visitor who has started a conversation, known by a signed cookie that carries this id.
+    """A visitor who has started a conversation or accepted the terms: the id that their signed cookie carries.
 
     The votes of one who is set aside stay where they are, and do not count.
     """
@@ -67,6 +67,16 @@ class Voter(Base):
     created_at: Mapped[datetime]
     set_aside_at: Mapped[datetime | None]
     set_aside_because: Mapped[str | None]
+
+
+class Acceptance(Base):
+    """A visitor's consent to one version of the terms, and when it was given first."""
+
+    __tablename__ = "acceptances"
+
+    voter_id: Mapped[str] = mapped_column(ForeignKey("voters.id"), primary_key=True)
+    version: Mapped[str] = mapped_column(primary_key=True)
+    accepted_at: Mapped[datetime]
 
 
 class Conversation(Base):
@@ -117,6 +127,7 @@ class Turn(Base):
 class Answer(Base):
     """What one model said to a turn. Generating it again writes the next `version`; the highest one counts.
 
+    `prompt`: what it answers, where the turn's prompt has been edited since.
     `error` is a `BackendError.kind`. Times are milliseconds since a backend was handed the request. `thread` is
     the conversation as the service keeps it, `answered_by` the model that a service handed the prompt on to. How
     the text looks, and whether it says who wrote it, is noted when it is finished; older answers have no note.
@@ -158,6 +169,7 @@ class Answer(Base):
     code_blocks: Mapped[int | None]
     formulas: Mapped[int | None]
     is_leak: Mapped[bool | None]
+    prompt: Mapped[str | None]
 
 
 class Vote(Base):

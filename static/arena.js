@@ -69,6 +69,60 @@ function answer(button, words) {
   setTimeout(() => { button.textContent = button.dataset.label; }, 1500);
 }
 
+// A prompt to start from: the first of its [bracket] parts is selected as soon as it fills the box, and any of them as a
+// whole when it is clicked or tabbed into, so that typing replaces it. A second click puts the caret inside. Brackets of
+// the visitor's own are left alone.
+
+const BRACKETS = /\[[^[\]\n]+\]/g;
+let byPointer = false;
+let held = "";
+
+const isFilled = (box) => box instanceof Element && box.matches("[data-filled] textarea");
+const range = (box) => [box.selectionStart, box.selectionEnd].join();
+
+function parts(box) {
+  const offered = box.defaultValue.match(BRACKETS) ?? [];
+  return [...box.value.matchAll(BRACKETS)].filter(([part]) => offered.includes(part))
+    .map((found) => ({ start: found.index, end: found.index + found[0].length }));
+}
+
+function pick(box, part) { if (part) box.setSelectionRange(part.start, part.end); }
+
+function beginAtPart() {
+  const box = find("[data-filled] textarea");
+  if (!box) return;
+  const [first] = parts(box);
+  box.focus();
+  pick(box, first ?? { start: box.value.length, end: box.value.length });
+}
+
+document.addEventListener("pointerdown", ({ target }) => {
+  byPointer = true;
+  held = isFilled(target) ? range(target) : "";
+});
+
+document.addEventListener("click", ({ target: box }) => {
+  if (!isFilled(box) || box.selectionStart !== box.selectionEnd) return;
+  const part = parts(box).find(({ start, end }) => start < box.selectionStart && box.selectionStart < end);
+  if (part && held !== [part.start, part.end].join()) pick(box, part);
+});
+
+document.addEventListener("focusin", ({ target: box, relatedTarget }) => {
+  if (relatedTarget && !byPointer && isFilled(box)) pick(box, parts(box)[0]);
+});
+
+document.addEventListener("keydown", (event) => {
+  byPointer = false;
+  const { target: box } = event;
+  if (event.key !== "Tab" || event.ctrlKey || event.metaKey || event.altKey || !isFilled(box)) return;
+  const next = event.shiftKey
+    ? parts(box).findLast(({ end }) => end <= box.selectionStart)
+    : parts(box).find(({ start }) => start >= box.selectionEnd);
+  if (!next) return;
+  event.preventDefault();
+  pick(box, next);
+});
+
 // Phones: the links above the answers lead from one side to the other and tell which one is read.
 
 document.addEventListener("click", (event) => {
@@ -121,6 +175,7 @@ function settle() {
   shown = { main: find("#main"), path: location.pathname, turns: findAll(".turn").length };
   if (shown.main === was.main) return;
   findAll("[data-limit]").forEach(showCount);
+  beginAtPart();
   if (!was.main) return;
   if (shown.path !== was.path || !shown.turns) scrollTo(0, 0);
   else if (shown.turns > was.turns) findAll(".turn").at(-1).scrollIntoView();

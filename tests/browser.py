@@ -5,6 +5,7 @@ import shutil
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -232,7 +233,7 @@ More at [an encyclopedia](https://example.org/sky), or read `scattering(450)`.
 PLAIN = "The air throws blue light about more than red light.\n\nSo blue reaches your eyes from everywhere."
 HALF = "The air throws blue light about more than red light.\n\nSo blue reaches"
 
-SAMPLES = ("Explain to a ten-year-old why the sky is blue.", "Give me three ideas for a rainy Sunday.")
+PROMPTS = str(Path(__file__).parent.parent / "prompts.toml")
 
 
 async def tour(window: Window) -> AsyncGenerator[str, None]:
@@ -257,6 +258,9 @@ async def tour(window: Window) -> AsyncGenerator[str, None]:
         backend.become(READY)
     await page.goto("/")
     yield "start"
+    await page.goto("/?prompt=a-weekend-for-little-money")
+    yield "start-filled"
+    await page.goto("/")
     await page.get_by_label("Your prompt").fill("word " * 2401)
     yield "start-too-long"
     await page.keyboard.press("Enter")
@@ -289,8 +293,18 @@ async def tour(window: Window) -> AsyncGenerator[str, None]:
     cues["b"].end()
     await page.locator("#t2a-text").get_by_text("Then the light").wait_for()
     yield "battle-second-turn"
-    await page.get_by_role("button", name="Stop").click()
+    await page.get_by_role("button", name="Stop both").click()
     await window.is_in("vote")
     yield "battle-stopped"
+    await page.get_by_role("button", name="Regenerate B", exact=True).click()
+    await window.is_in("writing")
+    cue = await window.backend("b").asked()
+    cue.say("Red, and orange.")
+    cue.end()
+    await window.is_in("vote")
+    await page.get_by_role("link", name="Version 1").last.click()
+    await page.get_by_text("1 of 2").wait_for()
+    await page.get_by_text("Edit the prompt").click()
+    yield "battle-earlier-version"
     await window.votes()
     yield "battle-revealed"

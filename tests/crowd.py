@@ -70,7 +70,10 @@ def _battle(
         (key, voter, a, b, share, moment),
     )
     word = rng.choice(("weather", "palindromes", "Lisbon", "rain", "tea"))
-    database.execute("INSERT INTO turns VALUES (?, 1, ?, ?)", (key, f"What about {word}? ({number})", moment))
+    database.execute(
+        "INSERT INTO turns (conversation_id, number, prompt, created_at) VALUES (?, 1, ?, ?)",
+        (key, f"What about {word}? ({number})", moment),
+    )
     for side, model in (("a", a), ("b", b)):
         pace = 1 + numbers[model] / 4
         database.execute(

@@ -8,7 +8,7 @@ from typing import Literal
 
 from playwright.async_api import Browser
 
-from tests.browser import LAPTOP, PHONE, SAMPLES, open_chromium, open_window, tour
+from tests.browser import LAPTOP, PHONE, PROMPTS, open_chromium, open_window, tour
 from tests.house import open_house
 
 FOLDER = Path(__file__).parent.parent / "screenshots"
@@ -19,7 +19,7 @@ SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 async def look(browser: Browser, size: str, scheme: Literal["light", "dark"]) -> None:
     """One tour of an arena of its own."""
     with TemporaryDirectory() as folder:
-        async with open_house(Path(folder), sample_prompts=SAMPLES) as house:
+        async with open_house(Path(folder), prompts=PROMPTS) as house:
             options = {
                 "size": SIZES[size],
                 "color_scheme": scheme,

@@ -12,10 +12,10 @@ from axe_playwright_python.async_playwright import Axe  # type: ignore[import-un
 from playwright.async_api import Browser, Locator, Page, Response, expect
 
 from arena.backend import READY, Status
-from arena.conversation import Side
+from arena.conversation import SIDES, Side
 from arena.errors import BackendTimeout
 from arena.providers.script import Cue
-from tests.browser import LAPTOP, PHONE, RICH, SAMPLES, Window, finish, open_chromium, open_line, open_window, tour
+from tests.browser import LAPTOP, PHONE, PROMPTS, RICH, Window, finish, open_chromium, open_line, open_window, tour
 from tests.house import MODELS, House, open_house
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
@@ -33,7 +33,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def house(tmp_path: Path) -> AsyncIterator[House]:
-    async with open_house(tmp_path, sample_prompts=SAMPLES) as found:
+    async with open_house(tmp_path, prompts=PROMPTS) as found:
         yield found
 
 
@@ -63,13 +63,6 @@ async def test_enter_on_an_empty_prompt_sends_nothing(window: Window) -> None:
     await expect(window.page.get_by_label("Your prompt")).to_be_focused()
     assert await window.page.locator("#bar").count() == 0
     assert not any(backend.prompts for backend in window.house.backends.values())
-
-
-async def test_a_sample_prompt_starts_a_battle(window: Window) -> None:
-    await window.page.goto("/")
-    await window.page.get_by_role("button", name=SAMPLES[1]).click()
-    await window.is_in("writing")
-    await expect(window.page.locator(".prompt p")).to_have_text(SAMPLES[1])
 
 
 async def test_a_double_click_on_start_creates_one_battle(window: Window) -> None:
@@ -272,7 +265,7 @@ async def test_stop_keeps_the_text_and_opens_the_vote(window: Window) -> None:
     cues["b"].say("Also half")
     await window.reads("a", "Half an")
     await window.reads("b", "Also half")
-    await window.page.get_by_role("button", name="Stop").press("Enter")
+    await window.page.get_by_role("button", name="Stop both").press("Enter")
     await window.is_in("vote")
     await expect(window.page.get_by_role("region", name="Turn 1")).to_be_focused()
     await window.reads("a", "Half an")
@@ -291,6 +284,55 @@ async def test_one_side_is_regenerated_by_itself(window: Window) -> None:
     await window.is_in("vote")
     await window.reads("a", "On second thoughts.")
     await window.reads("b", "Because B.")
+
+
+async def test_the_last_prompt_is_edited_and_asked_again(window: Window) -> None:
+    await window.plays()
+    await window.page.get_by_text("Edit the prompt").click()
+    box = window.page.get_by_label("Your prompt, in other words")
+    await expect(box).to_have_value("Why is the sky blue?")
+    await box.fill("Why is it red?")
+    await window.page.keyboard.press("Enter")
+    await window.is_in("writing")
+    await expect(window.page.locator(".prompt p")).to_have_text("Why is it red?")
+    for side in SIDES:
+        cue = await window.backend(side).asked()
+        cue.say("Because.")
+        cue.end()
+    await window.is_in("vote")
+    await window.page.get_by_role("link", name="Version 1").first.click()
+    await expect(window.page.locator("#t1a .asked")).to_contain_text("Why is the sky blue?")
+
+
+async def test_one_side_is_stopped_by_itself(window: Window) -> None:
+    cues = await window.starts()
+    cues["a"].say("All of A")
+    cues["b"].say("Half of B")
+    await window.reads("a", "All of A")
+    await window.reads("b", "Half of B")
+    await window.page.get_by_role("button", name="Stop B", exact=True).click()
+    await expect(window.page.locator("#t1b")).to_contain_text("You stopped this answer.")
+    cues["a"].end()
+    await window.is_in("vote")
+
+
+async def test_earlier_versions_are_read_in_their_place(window: Window) -> None:
+    await window.plays(a="The first.")
+    await window.page.get_by_role("button", name="Regenerate A").click()
+    await window.is_in("writing")
+    cue = await window.backend("a").asked()
+    cue.say("The second.")
+    cue.end()
+    await window.is_in("vote")
+    address = window.page.url
+    await window.page.get_by_role("link", name="Version 1").click()
+    await window.reads("a", "The first.")
+    await window.reads("b", "Because B.")
+    await expect(window.page.locator("#t1a")).to_contain_text("1 of 2")
+    await window.page.get_by_role("link", name="Version 2").click()
+    await window.reads("a", "The second.")
+    assert window.page.url == address
+    await window.votes()
 
 
 async def test_a_side_that_fails_is_tried_again_and_then_voted_on(window: Window) -> None:
@@ -605,7 +647,7 @@ async def test_the_whole_loop_works_without_javascript(browser: Browser, house: 
         for cue in cues.values():
             cue.say("Half")
             await cue.heard()
-        await window.page.get_by_role("button", name="Stop").click()
+        await window.page.get_by_role("button", name="Stop both").click()
         await window.is_in("vote")
         await window.reads("b", "Half", turn=2)
         await window.votes("Tie")

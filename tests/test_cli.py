@@ -88,6 +88,26 @@ async def test_init_writes_the_default_configuration(tmp_path: Path) -> None:
     assert msgspec.structs.replace(written, folder=default.folder) == default
 
 
+async def test_init_writes_the_prompts_that_the_configuration_names(tmp_path: Path) -> None:
+    await run(tmp_path, "init")
+    named = configuration.read(tmp_path / "config.toml").prompts
+    assert named == "prompts.toml"
+    assert (tmp_path / named).read_bytes() == (CHECKOUT / named).read_bytes()
+
+
+async def test_init_never_replaces_prompts(tmp_path: Path) -> None:
+    (tmp_path / "prompts.toml").write_text("# mine")
+    assert (await run(tmp_path, "init")).status == 0
+    assert (tmp_path / "prompts.toml").read_text() == "# mine"
+    assert (tmp_path / "config.toml").is_file()
+
+
+async def test_init_writes_nothing_beside_a_configuration_that_is_there(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("# mine")
+    assert (await run(tmp_path, "init")).status == 2
+    assert not (tmp_path / "prompts.toml").exists()
+
+
 async def test_init_makes_the_folder_it_is_given(tmp_path: Path) -> None:
     assert (await run(tmp_path, "init", "new/arena")).status == 0
     assert (tmp_path / "new/arena/config.toml").is_file()

@@ -72,7 +72,19 @@ def missing(text: str, *keys: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "table",
-    ["server", "database", "limits", "access", "live", "router", "matchmaker", "leaderboard", "engines", "models"],
+    [
+        "server",
+        "database",
+        "limits",
+        "access",
+        "pages",
+        "live",
+        "router",
+        "matchmaker",
+        "leaderboard",
+        "engines",
+        "models",
+    ],
 )
 def test_every_setting_is_in_the_default_configuration(table: str) -> None:
     (kind,) = {type(entry) for entry in listed(getattr(read(CONFIG, {}), table))}
@@ -204,7 +216,7 @@ def test_the_folder_of_the_file_is_no_setting() -> None:
         ({"server": 80}, "server: expected `object`, got `int`"),
         ({"models": MODEL}, "models: expected `array`, got `object`"),
         ({"models": ["Concise"]}, "models[0]: expected `object`, got `str`"),
-        ({"sample_prompts": ["a", 1]}, "sample_prompts[1]: expected `str`, got `int`"),
+        ({"prompts": ["a"]}, "prompts: expected `str | null`, got `array`"),
         (
             {"engines": [{"name": "e", "checkpoint": "c", "devices": ["0"]}]},
             'engines[0] ("e").devices[0]: expected',

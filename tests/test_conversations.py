@@ -168,7 +168,7 @@ async def test_a_battle_ends_at_its_turn_limit(tmp_path: Path) -> None:
     async with open_house(tmp_path, limits={"turns": 2}) as house, house.visitor() as visitor:
         await visitor.plays()
         await visitor.hears(await visitor.asks("And the sea?"))
-        assert 'name="prompt"' not in await visitor.sees()
+        assert 'id="prompt"' not in await visitor.sees()
         reply = await visitor.posts(f"{visitor.path}/turns", prompt="And the stars?")
         assert reply.status_code == 409
         assert "reached its 2 turns" in reply.text
@@ -191,6 +191,95 @@ async def test_a_stop_keeps_the_text_so_far_and_opens_the_vote(visitor: Visitor)
     assert "Half of B" in page
     assert "You stopped this answer." in page
     assert (await visitor.votes("b")).status_code == 303
+
+
+async def test_earlier_versions_of_an_answer_stay_within_reach(visitor: Visitor) -> None:
+    await visitor.plays(a="The **first** A", b="The first B")
+    page = await visitor.sees()
+    assert "of 2" not in page
+    for text in ("The second A", "The third A"):
+        cue = await visitor.regenerates("a")
+        cue.say(text)
+        cue.end()
+        await visitor.waits()
+    page = await visitor.sees()
+    assert "The third A" in page
+    assert "3 of 3" in page
+    assert page.count("Versions of answer") == 1
+    first = await visitor.http.get(f"{visitor.path}/answers/1/a/1")
+    assert "The <strong>first</strong> A" in first.text
+    assert "1 of 3" in first.text
+    assert "third" not in first.text
+    assert not any(name in first.text for name in MODELS)
+
+
+@pytest.mark.parametrize("place", ["1/a/2", "1/a/0", "2/a/1", "0/b/1"])
+async def test_a_version_that_never_was_is_not_found(visitor: Visitor, place: str) -> None:
+    await visitor.plays()
+    assert (await visitor.http.get(f"{visitor.path}/answers/{place}")).status_code == 404
+
+
+async def test_a_version_belongs_to_its_visitor_alone(visitor: Visitor, house: House) -> None:
+    await visitor.plays()
+    async with house.visitor() as stranger:
+        assert (await stranger.http.get(f"{visitor.path}/answers/1/a/1")).status_code == 404
+
+
+async def test_the_last_prompt_is_asked_in_other_words(visitor: Visitor) -> None:
+    await visitor.plays("Why is the sky bleu?", a="Typo.", b="Typo, too.")
+    assert (await visitor.posts(f"{visitor.path}/prompt", prompt="Why is the sky blue?")).status_code == 303
+    cues = await visitor.cues()
+    assert [message.content for message in cues["a"].prompt.messages] == ["Why is the sky blue?"]
+    await visitor.hears(cues, "Scattering.", "Rayleigh.")
+    page = await visitor.sees()
+    assert "Why is the sky blue?" in page
+    assert "bleu" not in page.replace("Edit the prompt", "")
+    assert "2 of 2" in page
+    first = (await visitor.http.get(f"{visitor.path}/answers/1/b/1")).text
+    assert "Typo, too." in first
+    assert "Why is the sky bleu?" in first
+    assert (await visitor.votes("a")).status_code == 303
+    record = await anext(visitor.house.context.store.votes())
+    assert [(turn.prompt, turn.a.text) for turn in record.turns] == [("Why is the sky blue?", "Scattering.")]
+
+
+async def test_a_prompt_is_not_edited_while_it_is_answered_nor_after_the_vote(visitor: Visitor) -> None:
+    cues = await visitor.starts("Why?")
+    assert (await visitor.posts(f"{visitor.path}/prompt", prompt="How?")).status_code == 409
+    await visitor.hears(cues)
+    await visitor.votes("tie")
+    assert (await visitor.posts(f"{visitor.path}/prompt", prompt="How?")).status_code == 409
+    assert await visitor.house.sql("SELECT prompt FROM turns") == [("Why?",)]
+
+
+@pytest.mark.parametrize("prompt", ["", "x" * 12_001])
+async def test_a_prompt_is_edited_within_its_limits(visitor: Visitor, prompt: str) -> None:
+    await visitor.plays("Why?")
+    assert (await visitor.posts(f"{visitor.path}/prompt", prompt=prompt)).status_code == 422
+    assert await visitor.house.sql("SELECT prompt FROM turns") == [("Why?",)]
+
+
+async def test_one_side_is_stopped_and_the_other_goes_on(visitor: Visitor) -> None:
+    cues = await visitor.starts()
+    for side in SIDES:
+        cues[side].say(f"Half of {side.upper()}")
+        await cues[side].heard()
+    assert (await visitor.posts(f"{visitor.path}/stop", side="b")).status_code == 303
+    assert cues["b"].cancelled.is_set()
+    assert not cues["a"].cancelled.is_set()
+    async with visitor.watches() as stream:
+        cues["a"].say(" and all of it")
+        cues["a"].end()
+        await stream.to_the_end()
+    assert stream.page.answer("a") == "Half of A and all of it"
+    assert stream.page.text.count("You stopped this answer.") == 1
+    assert (await visitor.votes("a")).status_code == 303
+
+
+async def test_a_side_that_is_none_cannot_be_stopped(visitor: Visitor) -> None:
+    cues = await visitor.starts()
+    assert (await visitor.posts(f"{visitor.path}/stop", side="c")).status_code == 422
+    assert not any(cue.cancelled.is_set() for cue in cues.values())
 
 
 async def test_a_stop_leaves_a_finished_side_as_it_is(visitor: Visitor) -> None:

@@ -193,7 +193,7 @@ def routes() -> Iterator[tuple[str, set[str]]]:
     """Every path, as the README writes it, and its methods."""
     for route in ROUTES:
         assert isinstance(route, Route)
-        yield re.sub(r"{\w+:\w+}", "ID", route.path), route.methods or set()
+        yield re.sub(r"{(\w+):\w+}", lambda found: found[1].upper(), route.path), route.methods or set()
 
 
 def test_the_readme_names_every_route() -> None:

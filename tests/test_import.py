@@ -679,6 +679,8 @@ async def test_a_database_of_the_version_before_keeps_all_it_has_and_takes_votes
 
 def _undo_0004(db: sqlite3.Connection) -> None:
     """The schema as it was before."""
+    db.execute("ALTER TABLE answers DROP COLUMN prompt")
+    db.execute("DROP TABLE acceptances")
     db.execute("UPDATE alembic_version SET version_num = '0003'")
     db.execute("ALTER TABLE conversations DROP COLUMN origin")
     db.execute("ALTER TABLE turns DROP COLUMN images")

@@ -1,7 +1,6 @@
 """The start page: where a battle begins."""
 
 import re
-from html import unescape
 from pathlib import Path
 
 from arena.backend import READY, Status
@@ -33,20 +32,6 @@ async def test_the_prompt_box_is_a_plain_form(visitor: Visitor) -> None:
     assert form
     assert re.search(r'<textarea[^>]* name="prompt"', form[0])
     assert "<button" in form[0]
-
-
-async def test_a_sample_prompt_starts_a_battle(tmp_path: Path) -> None:
-    samples = ['Why is <the sky> "blue"?', "What's a haiku?"]
-    async with open_house(tmp_path, sample_prompts=samples) as house, house.visitor() as visitor:
-        page = await start(visitor)
-        offered = [unescape(value) for value in re.findall(r'name="prompt" value="([^"]*)"', page.html)]
-        assert offered == samples
-        await visitor.starts(offered[0])
-        assert samples[0] in Screen(await visitor.sees()).text
-
-
-async def test_an_arena_without_sample_prompts_does_not_offer_any(visitor: Visitor) -> None:
-    assert "Or try one of these" not in (await start(visitor)).text
 
 
 async def test_the_start_page_says_how_far_the_models_are(house: House, visitor: Visitor) -> None:

@@ -67,7 +67,12 @@ def test_the_wheel_has_every_file_the_arena_reads(wheel: Path) -> None:
     inside = set(zipfile.ZipFile(wheel).namelist())
     read = {f"arena/{name}" for name in (*_files(), *_vendored()) if name.parts[0] in TRAVELS}
     assert {name for name in read if not name.endswith(".keep")} - inside == set()
-    assert {"arena/config.toml", "arena/static/vendor/htmx.min.js", "arena/py.typed"} <= inside
+    assert {
+        "arena/config.toml",
+        "arena/prompts.toml",
+        "arena/static/vendor/htmx.min.js",
+        "arena/py.typed",
+    } <= inside
 
 
 def test_the_wheel_has_nothing_else(wheel: Path) -> None:
@@ -115,6 +120,7 @@ async def _looks_around(visitor: httpx.AsyncClient) -> None:
     start = await visitor.get("/")
     assert start.status_code == 200
     assert "Start the battle" in start.text
+    assert "Surprise me" in start.text
     for file in ("arena.css", "code.css", "arena.js", "icon.svg", "vendor/htmx.min.js", "vendor/hx-sse.min.js"):
         assert f"/static/{file}?v=" in start.text
         assert (await visitor.get(f"/static/{file}")).status_code == 200

@@ -35,6 +35,7 @@ from arena.config.settings import (
     Model,
     Routing,
     Server,
+    Texts,
 )
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "Routing",
     "Script",
     "Server",
+    "Texts",
     "YandexGPT",
     "decode",
     "parse",

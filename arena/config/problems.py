@@ -10,6 +10,7 @@ from arena.errors import BACKEND_ERRORS
 
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 _TOKEN = re.compile(r"[!-~]+")
+_WEB = re.compile(r"https?://\S+", re.IGNORECASE)
 TOKEN_CHARACTERS = 16
 
 
@@ -37,6 +38,8 @@ def _model_problems(where: str, model: Model, known: Mapping[str, Engine | Provi
     if (model.price_in is None) != (model.price_out is None):
         missing, given = ("price_in", "price_out") if model.price_in is None else ("price_out", "price_in")
         yield f"{where}.{missing}: is missing beside {given}. Give both prices, or neither."
+    if model.link and not _WEB.fullmatch(model.link):
+        yield f"{where}.link: is no address of a web page. Begin it with https:// or http://, or leave it out."
     for name in model.backends:
         backend = known.get(name)
         if backend is None:

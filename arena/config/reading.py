@@ -43,7 +43,7 @@ def parse(tables: dict[str, Any], path: Path, environ: Mapping[str, str] = os.en
     try:
         config = msgspec.convert(tables, Config)
     except msgspec.ValidationError as exc:
-        raise ConfigError(f"{path}: {_explain(str(exc), tables)}") from exc
+        raise ConfigError(f"{path}: {explain(str(exc), tables)}") from exc
     for problem in problems(config, environ):
         raise ConfigError(f"{path}: {problem}")
     return _placed(config, path.parent.resolve())
@@ -64,7 +64,7 @@ def _placed(config: Config, folder: Path) -> Config:
 _PATH = re.compile(r" - at `(?P<in_key>key in )?\$(?P<path>[^`]*)`$")
 
 
-def _explain(message: str, tables: dict[str, Any]) -> str:
+def explain(message: str, tables: dict[str, Any]) -> str:
     """msgspec's message ("Expected `int`, got `str` - at `$.server.port`"), path first and with a mend."""
     found = _PATH.search(message)
     where = found["path"].lstrip(".") if found else ""
@@ -82,11 +82,11 @@ def _explain(message: str, tables: dict[str, Any]) -> str:
 
 
 def _named(path: str, tables: dict[str, Any]) -> str:
-    """The path with the entry's own name beside its number: models[2] ("Concise").top_p."""
+    """The path with the entry's own name or title beside its number: models[2] ("Concise").top_p."""
     found = re.match(r"(\w+)\[(\d+)\](.*)", path, re.DOTALL)
     if not found or path in tables:
         return path
     entry = tables[found[1]][int(found[2])]
-    name = entry.get("name") if isinstance(entry, dict) else None
+    name = entry.get("name", entry.get("title")) if isinstance(entry, dict) else None
     label = f' ("{name}")' if isinstance(name, str) else ""
     return f"{found[1]}[{found[2]}]{label}{found[3]}"

@@ -37,6 +37,14 @@ class Limits(Table, frozen=True):
     answer_seconds: Seconds = 600.0
 
 
+class Texts(Table, frozen=True):
+    """Markdown files of pages that the operator writes. Without a file there is no such page."""
+
+    about: str | None = None
+    rules: str | None = None
+    terms: str | None = None
+
+
 class Access(Table, frozen=True):
     """Who may see more than a visitor. Without a token nobody may."""
 
@@ -143,6 +151,7 @@ class Model(Table, frozen=True):
     answer_seconds: Seconds | None = None
     price_in: Price | None = None
     price_out: Price | None = None
+    context_length: Positive | None = None
 
 
 class Config(Table, frozen=True):
@@ -153,13 +162,14 @@ class Config(Table, frozen=True):
     limits: Limits = Limits()
     live: Live = Live()
     access: Access = Access()
+    pages: Texts = Texts()
     router: Routing = Routing()
     matchmaker: Matchmaking = Matchmaking()
     leaderboard: Leaderboard = Leaderboard()
     engines: tuple[Engine, ...] = ()
     providers: tuple[Provider, ...] = ()
     models: tuple[Model, ...] = ()
-    sample_prompts: tuple[str, ...] = ()
+    prompts: str | None = None
     folder: Path = Path()
 
     def path(self, name: str) -> Path:
@@ -178,3 +188,12 @@ class Config(Table, frozen=True):
             if model.name == name:
                 return model
         raise KeyError(name)
+
+    def context_length(self, model: Model) -> int | None:
+        """How many tokens of prompt and answer it reads: as it says itself, else what all of its engines take."""
+        if model.context_length is not None:
+            return model.context_length
+        engines = {engine.name: engine.max_model_len for engine in self.engines}
+        lengths = [engines.get(name) for name in model.backends]
+        known = [length for length in lengths if length is not None]
+        return min(known) if len(known) == len(lengths) else None

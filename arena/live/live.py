@@ -83,19 +83,29 @@ class Live:
             conversation = await self.store.open_turn(key, voter_id, prompt, self.config.limits.turns)
         self._launch(conversation)
 
+    async def edit_prompt(self, key: str, voter_id: str | None, prompt: str) -> None:
+        """The last prompt in other words, answered anew. Raises `NotFound`, `Conflict`, `Unavailable`."""
+        with await self._places(key, voter_id, SIDES):
+            conversation = await self.store.edit_prompt(key, voter_id, prompt)
+        self._launch(conversation)
+
     async def regenerate(self, key: str, voter_id: str | None, side: Side | None) -> None:
         """Answer the last prompt again, on one side or both. Raises `NotFound`, `Conflict`, `Unavailable`."""
         with await self._places(key, voter_id, (side,) if side else SIDES):
             conversation = await self.store.regenerate(key, voter_id, side)
         self._launch(conversation)
 
-    async def stop(self, key: str) -> None:
-        """End the sides being written and keep their text; returns when it is kept. A no-op where none is."""
+    async def stop(self, key: str, side: Side | None) -> None:
+        """End one side or both and keep the text; returns when it is kept. A no-op where none is being written."""
         turn = self._turns.get(key)
         if turn is None or turn.task is None or not turn.is_drawn:
             return
-        turn.stop()
-        await asyncio.wait([turn.task])
+        if side is None:
+            turn.stop()
+            await asyncio.wait([turn.task])
+        elif (live := turn.sides.get(side)) and live.writing:
+            live.stop(is_unwatched=False)
+            await asyncio.wait([live.writing])
 
     async def revive(self, conversation: Conversation) -> LiveTurn | None:
         """Go on with a battle that a stop of the server had cut off. The turn in flight, if there is one."""

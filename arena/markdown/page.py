@@ -18,10 +18,13 @@ DEEPEST: Final = 32
 """Elements nested deeper than this keep their text and lose their tags: browsers flatten at 512."""
 
 
-def to_html(text: str, *, is_open: bool = False) -> str:
-    """Clean text as sanitised HTML; an open block carries the marker, and its code is not highlighted."""
+def to_html(text: str, *, is_open: bool = False, deeper: int = 2) -> str:
+    """Clean text as sanitised HTML; an open block carries the marker, and its code is not highlighted.
+
+    Headings become `deeper` by so many levels, `<h2>` at the highest.
+    """
     marked, _ = mark_math(text)
-    page = _Page(is_open=is_open)
+    page = _Page(is_open=is_open, deeper=deeper)
     most_pieces = 10_000 + 10 * len(text)
     for event in PARSER.events(marked):
         page.add(event)
@@ -48,7 +51,7 @@ _NESTED = {
     "Strong": ("<strong>", "</strong>"),
     "Strikethrough": ("<del>", "</del>"),
 }
-_BLOCK_ENDS = {end for _, end in _LEAVES.values()} | {f"</h{level}>\n" for level in range(3, 7)}
+_BLOCK_ENDS = {end for _, end in _LEAVES.values()} | {f"</h{level}>\n" for level in range(2, 7)}
 _BLOCK_ENDS |= {"</blockquote>\n", "</li>\n", "</ul>\n", "</ol>\n", "</th>", "</td>", "</code></pre>\n", ""}
 _BREAKS = {"SoftBreak": "\n", "HardBreak": "<br>\n", "Rule": "<hr>\n"}
 _SCHEME = re.compile(r"(?:https?|mailto):", re.IGNORECASE)
@@ -58,9 +61,10 @@ _LANGUAGE = re.compile(r"[\w+#.-]{1,30}", re.ASCII)
 class _Page:
     """Collects HTML from the events of the parser, in order."""
 
-    def __init__(self, *, is_open: bool) -> None:
+    def __init__(self, *, is_open: bool, deeper: int) -> None:
         self.pieces: list[str] = []
         self._is_open = is_open
+        self._deeper = deeper
         self._ends: list[str] = []  # what each open element ends with; "" where its tags are left out
         self._code: list[str] | None = None
         self._language = ""
@@ -116,7 +120,7 @@ class _Page:
         if name == "CodeBlock":
             return self._code_block("" if value == "Indented" else value["Fenced"])
         if name == "Heading":
-            level = min(int(value["level"][1]) + 2, 6)
+            level = max(2, min(int(value["level"][1]) + self._deeper, 6))
             return f"<h{level}>", f"</h{level}>\n"
         if name in ("Link", "Image"):
             return self._link(value["dest_url"])

@@ -27,7 +27,7 @@ _MATHML = {
 }
 _BARE_MATHML = "mmultiscripts mphantom mprescripts mroot mrow msqrt msub msubsup msup mtr munderover none"
 _TAGS = """
-    a blockquote br code del div em h3 h4 h5 h6 hr input li ol p pre span strong table tbody td th thead tr ul
+    a blockquote br code del div em h2 h3 h4 h5 h6 hr input li ol p pre span strong table tbody td th thead tr ul
 """
 
 

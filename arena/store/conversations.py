@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from arena import tables
-from arena.conversation import Answer, Conversation, Pair, Turn, Vote
+from arena.conversation import Answer, Conversation, Pair, Side, Turn, Vote
 from arena.errors import NotFound
 
 _ANSWER = tuple(field.name for field in fields(Answer))
@@ -26,6 +26,14 @@ async def load(db: AsyncConnection, key: str, voter_id: str | None) -> Conversat
     return _conversation(rows)
 
 
+async def load_version(db: AsyncConnection, key: str, turn: int, side: Side, version: int) -> Answer:
+    """One version of an answer. Raises `NotFound`."""
+    row = (await db.execute(_VERSION, {"key": key, "turn": turn, "side": side, "version": version})).one_or_none()
+    if row is None:
+        raise NotFound("There is no such version of this answer.")
+    return Answer(*row)
+
+
 async def load_all(db: AsyncConnection, keys: Sequence[str]) -> dict[str, Conversation]:
     """Conversations by their ids, whoever they belong to."""
     rows = (await db.execute(_ALL, {"keys": list(keys)})).all()
@@ -35,7 +43,7 @@ async def load_all(db: AsyncConnection, keys: Sequence[str]) -> dict[str, Conver
 def _conversation(rows: Sequence[Any]) -> Conversation:
     turns: dict[int, Turn] = {}
     for row in rows:
-        turn = turns.setdefault(row.number, Turn(row.number, row.prompt, images=row.images))
+        turn = turns.setdefault(row.number, Turn(row.number, row.asked, images=row.images))
         if row.side is not None:
             turn.answers[row.side] = Answer(*row[: len(_ANSWER)])  # the latest version comes last
     row = rows[0]
@@ -57,7 +65,7 @@ _CONVERSATION = (
         tables.Vote.turn.label("voted_turn"),
         tables.Vote.created_at.label("voted_at"),
         tables.Turn.number,
-        tables.Turn.prompt,
+        tables.Turn.prompt.label("asked"),
         tables.Turn.images,
     )
     .select_from(tables.Conversation)
@@ -68,6 +76,12 @@ _CONVERSATION = (
         (tables.Answer.conversation_id == tables.Turn.conversation_id)
         & (tables.Answer.turn == tables.Turn.number),
     )
+)
+_VERSION = select(*(getattr(tables.Answer, name) for name in _ANSWER)).where(
+    tables.Answer.conversation_id == bindparam("key"),
+    tables.Answer.turn == bindparam("turn"),
+    tables.Answer.side == bindparam("side"),
+    tables.Answer.version == bindparam("version"),
 )
 _ORDER = (tables.Turn.number, tables.Answer.side, tables.Answer.version)
 _ONE = _CONVERSATION.where(

@@ -22,8 +22,9 @@ from arena.store.arrivals import Arrival, Fate, appraise, foresee, take_in
 from arena.store.batch import Batch, Row
 from arena.store.box import BallotBox
 from arena.store.browse import Browse
-from arena.store.conversations import load
+from arena.store.conversations import load, load_version
 from arena.store.database import Database, open_database, whole
+from arena.store.terms import Terms
 from arena.store.votes import VoteRecord, count, vote_records
 
 MIGRATIONS = ("migrations", "../migrations")
@@ -55,13 +56,14 @@ def _migrations() -> Path:
 class Store:
     """Voters, conversations and votes on a `Database`. Every method raises `StoreError` where that fails.
 
-    `box` holds the ballots: what boards are made of. `browse` answers the operator.
+    `box` holds the ballots: what boards are made of. `browse` answers the operator; `terms`: who accepted them.
     """
 
     def __init__(self, database: Database, appraiser: Appraiser | None = None) -> None:
         self._database = database
         self.box = BallotBox(database, appraiser)
         self.browse = Browse(database)
+        self.terms = Terms(database)
         self._finished = Batch(self._finish_answers)
 
     async def close(self) -> None:
@@ -96,6 +98,11 @@ class Store:
         async with self._database.read() as db:
             return await load(db, key, voter_id)
 
+    async def version(self, key: str, turn: int, side: Side, version: int) -> Answer:
+        """One version of an answer, whoever it belongs to. Raises `NotFound`."""
+        async with self._database.read() as db:
+            return await load_version(db, key, turn, side, version)
+
     @whole
     async def open_turn(self, key: str, voter_id: str | None, prompt: str, turns_allowed: int) -> Conversation:
         """A follow-up prompt, with both answers being written. Raises `NotFound`, `Conflict`."""
@@ -106,6 +113,20 @@ class Store:
             number = conversation.last.number + 1
             turn = await _insert_turn(db, key, number, prompt, conversation.pair, datetime.now(UTC))
         return replace(conversation, turns=(*conversation.turns, turn))
+
+    @whole
+    async def edit_prompt(self, key: str, voter_id: str | None, prompt: str) -> Conversation:
+        """The last prompt in other words, with both answers being written anew. Raises `NotFound`, `Conflict`."""
+        self.box.note(prompt)
+        async with self._database.write() as db:
+            conversation = await load(db, key, voter_id)
+            conversation.check_edit()
+            turn = conversation.last
+            where = {"key": key, "turn_": turn.number}
+            await db.execute(_KEEP_PROMPT, where | {"asked": turn.prompt})
+            await db.execute(_OTHER_PROMPT, where | {"asked": prompt})
+            edited = replace(conversation, turns=(*conversation.turns[:-1], replace(turn, prompt=prompt)))
+            return await _write_again(db, edited, SIDES)
 
     @whole
     async def regenerate(self, key: str, voter_id: str | None, side: Side | None) -> Conversation:
@@ -241,6 +262,20 @@ _ANSWER_COLUMNS = (
 )
 _THIS_ANSWER = update(cast(Table, tables.Answer.__table__)).where(
     *(getattr(tables.Answer, column) == bindparam(name) for column, name in _KEYS.items())
+)
+_KEEP_PROMPT = (
+    update(cast(Table, tables.Answer.__table__))
+    .where(
+        tables.Answer.conversation_id == bindparam("key"),
+        tables.Answer.turn == bindparam("turn_"),
+        tables.Answer.prompt.is_(None),
+    )
+    .values(prompt=bindparam("asked"))
+)
+_OTHER_PROMPT = (
+    update(cast(Table, tables.Turn.__table__))
+    .where(tables.Turn.conversation_id == bindparam("key"), tables.Turn.number == bindparam("turn_"))
+    .values(prompt=bindparam("asked"))
 )
 _STILL_STREAMING = _THIS_ANSWER.where(tables.Answer.state == "streaming")
 

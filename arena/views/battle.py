@@ -26,6 +26,7 @@ class AnswerView:
     """One side of one turn. `blocks` and `open` are HTML; `state` is `waiting` before there is an answer.
 
     `thoughts` is its reasoning, plain text; `ahead`: how many are served before it, while it waits for a backend.
+    `version` of `versions`, of which the last one counts; `prompt`: what was asked then, if that was edited since.
     """
 
     side: Side
@@ -36,6 +37,13 @@ class AnswerView:
     words: str = ""
     thoughts: str = ""
     ahead: int | None = None
+    version: int = 1
+    versions: int = 1
+    prompt: str | None = None
+
+    @property
+    def is_latest(self) -> bool:
+        return self.version == self.versions
 
     @property
     def is_being_written(self) -> bool:
@@ -138,11 +146,27 @@ def answer_view(side: Side, answer: Answer | None, live: LiveTurn | None) -> Ans
             _words(writing.answer) if writing.is_ended else "",
             "".join(writing.reasoning),
             writing.ahead,
+            writing.answer.version,
+            writing.answer.version,
         )
     if answer is None:
         return AnswerView(side, "waiting")
-    blocks = Markup(render(answer.text))
-    return AnswerView(side, answer.state, not answer.text, blocks, EMPTY, _words(answer), answer.reasoning)
+    return version_view(answer, answer.version)
+
+
+def version_view(answer: Answer, versions: int) -> AnswerView:
+    """A kept answer, of so many versions."""
+    return AnswerView(
+        answer.side,
+        answer.state,
+        not answer.text,
+        Markup(render(answer.text)),
+        words=_words(answer),
+        thoughts=answer.reasoning,
+        version=answer.version,
+        versions=versions,
+        prompt=answer.prompt,
+    )
 
 
 def _words(answer: Answer) -> str:

@@ -1,5 +1,6 @@
 """What every view works with: the parts of the arena, made once in the lifespan of the app."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -8,8 +9,10 @@ from arena.board import Boards
 from arena.config import Config
 from arena.live import Live
 from arena.metrics import Metrics
+from arena.prompts import StartingPrompt
 from arena.router import Router
 from arena.store import Store
+from arena.texts import Text
 from arena.views.access import Access
 from arena.views.pages import Pages
 from arena.views.pulse import Pulse
@@ -30,6 +33,8 @@ class Context:
     metrics: Metrics
     boards: Boards
     pulse: Pulse
+    prompts: tuple[StartingPrompt, ...]
+    texts: Mapping[str, Text]
 
 
 def context(request: Request) -> Context:

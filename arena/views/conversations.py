@@ -9,10 +9,10 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from arena.conversation import Conversation, parse_choice, parse_side
+from arena.conversation import Conversation, Side, parse_choice, parse_side
 from arena.errors import NotFound
 from arena.live import LiveTurn
-from arena.views.battle import view
+from arena.views.battle import version_view, view
 from arena.views.context import Context, context
 from arena.views.forms import check_prompt, read_form
 
@@ -35,6 +35,26 @@ async def show(request: Request) -> Response:
     return arena.pages.page("conversation.html", battle=view(conversation, live, arena.config, arena.router))
 
 
+async def version(request: Request) -> Response:
+    """GET .../answers/TURN/SIDE/VERSION: an answer as it was before it was written again. The last one counts."""
+    arena = context(request)
+    conversation, live = await own(request)
+    battle = view(conversation, live, arena.config, arena.router)
+    number, side = request.path_params["turn"], parse_side(request.path_params["side"])
+    turn = next((turn for turn in conversation.turns if turn.number == number), None)
+    if turn is None or side not in turn.answers:
+        raise NotFound("There is no such answer in this battle.")
+    answer = await arena.store.version(conversation.id, number, side, request.path_params["version"])
+    latest = turn.answers[side].version
+    return arena.pages.page(
+        "version.html",
+        answer=version_view(answer, latest),
+        number=number,
+        path=battle.path,
+        face=battle.faces[side] if battle.faces else None,
+    )
+
+
 async def follow_up(request: Request) -> Response:
     """POST .../turns: the next `prompt`."""
     arena, key = context(request), _key(request)
@@ -43,19 +63,25 @@ async def follow_up(request: Request) -> Response:
     return _see(key)
 
 
+async def edit_prompt(request: Request) -> Response:
+    """POST .../prompt: the last `prompt` in other words, answered anew."""
+    arena, key = context(request), _key(request)
+    prompt = await _prompt(request, arena)
+    await arena.live.edit_prompt(key, arena.visitors.known(request), prompt)
+    return _see(key)
+
+
 async def stop(request: Request) -> Response:
-    """POST .../stop: end the answers being written and keep what they have."""
+    """POST .../stop: end the answers being written, or that of one `side`, and keep what they have."""
     conversation, _ = await own(request)
-    await context(request).live.stop(conversation.id)
+    await context(request).live.stop(conversation.id, await _side(request))
     return _see(conversation.id)
 
 
 async def regenerate(request: Request) -> Response:
     """POST .../regenerate: answer the last prompt again, on one `side` or on both."""
     arena, key = context(request), _key(request)
-    form = await read_form(request, arena.config.limits.body_bytes)
-    side = parse_side(form["side"]) if form.get("side") else None
-    await arena.live.regenerate(key, arena.visitors.known(request), side)
+    await arena.live.regenerate(key, arena.visitors.known(request), await _side(request))
     return _see(key)
 
 
@@ -98,6 +124,12 @@ async def _prompt(request: Request, arena: Context) -> str:
     prompt = form.get("prompt", "")
     request.state.draft = prompt.replace("\0", "")  # what goes wrong from here on gives it back
     return check_prompt(prompt, limits.prompt_characters)
+
+
+async def _side(request: Request) -> Side | None:
+    """The side that was meant, or `None` for both. Raises `Unprocessable`."""
+    form = await read_form(request, context(request).config.limits.body_bytes)
+    return parse_side(form["side"]) if form.get("side") else None
 
 
 def _key(request: Request) -> str:

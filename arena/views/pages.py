@@ -5,6 +5,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -55,6 +56,11 @@ def category_words(name: str) -> str:
     return words[:1].upper() + words[1:]
 
 
+def card_path(name: str) -> str:
+    """The address of a model's card."""
+    return f"/models/{quote(name, safe='')}"
+
+
 class Pages:
     """Renders the templates of one arena."""
 
@@ -70,12 +76,14 @@ class Pages:
         )
         self._templates.globals.update(
             title=config.server.title,
+            texts=[name for name in ("about", "rules", "terms") if getattr(config.pages, name) is not None],
             static=lru_cache(maxsize=None)(self._address),
             choices=CHOICE_WORDS,
             keys=CHOICE_KEYS,
             prompt_characters=config.limits.prompt_characters,
             formula=_formula,
             category_words=category_words,
+            card_path=card_path,
         )
 
     def render(self, template: str, **values: Any) -> Markup:

@@ -1,22 +1,71 @@
 """GET /: where a battle begins."""
 
-from starlette.requests import Request
-from starlette.responses import Response
+import random
+import re
+from http import HTTPStatus
+from urllib.parse import quote
 
-from arena.views.context import context
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from arena import prompts
+from arena.errors import NotFound
+from arena.prompts import StartingPrompt
+from arena.views.context import Context, context
+
+_CHANCE = random.SystemRandom()
+_QUALITY = re.compile(r"\s*q\s*=\s*(1(?:\.0*)?|0(?:\.\d*)?)\s*", re.IGNORECASE)
+_UNKNOWN = "There is no prompt to start from at this address. It may have been renamed or removed."
 
 
 async def start(request: Request) -> Response:
-    """The prompt box, and how far the models are while they load."""
-    arena = context(request)
+    """The prompt box, filled where `prompt` names a prompt to start from, and how far the models are."""
+    arena, key = context(request), request.query_params.get("prompt", "")
+    if key == prompts.ANY and arena.prompts:
+        but = request.query_params.get("but", "")
+        found = prompts.surprise(arena.prompts, _languages(request), _CHANCE, but)
+        # An address of its own, so that the page that shows it may be loaded again.
+        return RedirectResponse(
+            f"/?prompt={quote(found.key)}", HTTPStatus.SEE_OTHER, {"Cache-Control": "no-store"}
+        )
+    return _page(arena, request, _chosen(arena, key))
+
+
+def _chosen(arena: Context, key: str) -> StartingPrompt | None:
+    """The prompt of this key; none for no key. Raises `NotFound`."""
+    found = prompts.find(arena.prompts, key)
+    if key and found is None:
+        raise NotFound(_UNKNOWN)
+    return found
+
+
+def filled(request: Request, draft: str) -> Response:
+    """The start page with this in its box."""
+    return _page(context(request), request, None, draft)
+
+
+def _page(arena: Context, request: Request, chosen: StartingPrompt | None, draft: str = "") -> Response:
     weights = arena.router.weights()
     return arena.pages.page(
         "start.html",
-        samples=arena.config.sample_prompts,
+        offered=prompts.offer(arena.prompts, _languages(request), _CHANCE),
+        chosen=chosen,
         statuses=arena.router.statuses(),
         in_the_draw=sum(weight > 0 for weight in weights.values()),
         can_draw=arena.router.can_draw,
         will_draw=arena.router.will_draw,
         is_loading=arena.router.is_loading,
-        draft="",
+        draft=chosen.text if chosen else draft,
     )
+
+
+def _languages(request: Request) -> list[str]:
+    """What the visitor reads, the dearest first, as the browser says it (RFC 9110, 12.5.4)."""
+    found: dict[str, float] = {}
+    for entry in request.headers.get("accept-language", "").split(","):
+        language, _, parameters = entry.partition(";")
+        quality = _QUALITY.fullmatch(parameters)
+        weight = float(quality[1]) if quality else float(not parameters)
+        if weight and language.strip() not in ("", "*"):
+            found[language.strip()] = weight
+    return sorted(found, key=lambda language: -found[language])

@@ -254,7 +254,7 @@ async def test_a_follow_up_empties_the_box_keeps_the_earlier_turn_and_comes_into
     await window.is_in("vote")
     await window.reads("b", "Because B.")
     await window.reads("a", "Black.", turn=2)
-    await expect(window.page.get_by_text("And at night?")).to_be_in_viewport()
+    await expect(window.page.locator(".prompt p").last).to_be_in_viewport()
     await expect(window.page.get_by_role("region", name="Turn 2")).to_be_focused()
     await expect(window.page.get_by_label("Or keep asking")).to_have_value("")
 

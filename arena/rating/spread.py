@@ -10,7 +10,6 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
-from scipy.special import expit
 
 from arena.rating.bradley_terry import PHANTOM_GAMES, Fit, centred, inverse, laplacian, loose, maximise
 from arena.rating.counts import POINTS_OF_A, Floats, Tally
@@ -102,18 +101,19 @@ def scores_of(residual: Floats, rows: Places, a: Places, b: Places, shape: tuple
 
 def bootstrap(tally: Tally, found: Fit, rounds: int, seed: int) -> Floats:
     """Strengths of `rounds` samples of as many votes, drawn with replacement (counts only). Shape (rounds, M)."""
-    cells = np.argwhere(tally.weight > 0)
-    counts = tally.weight[tuple(cells.T)]
-    total = round(counts.sum())
-    rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(total, counts / counts.sum(), size=rounds)
+    won, even = tally.ended("a"), np.triu(tally.ended("tie") + tally.ended("both_bad"))
+    wins, ties = np.nonzero(won), np.nonzero(even)
+    counts = np.concatenate(
+        [won[wins], even[ties]]
+    )  # a cell for both sides and both ties: their points are the same
+    drawn = np.random.default_rng(seed).multinomial(round(counts.sum()), counts / counts.sum(), size=rounds)
     bread = inverse(found.information, is_singular=not found.has_prior)
-    size, (a, b, outcome) = tally.size, cells.T
     strengths = []
     for sample in drawn:
-        taken = np.bincount(a * size + b, sample * POINTS_OF_A[outcome], size**2)
-        given = np.bincount(b * size + a, sample * (1 - POINTS_OF_A[outcome]), size**2)
-        points = np.asarray(taken + given, np.float64).reshape(size, size)
+        points = np.zeros(won.shape)
+        points[ties] = sample[len(wins[0]) :] / 2
+        points += points.T
+        points[wins] += sample[: len(wins[0])]
         strengths.append(_refit(found, bread, points))
     return np.array(strengths)
 
@@ -122,13 +122,16 @@ def _refit(found: Fit, bread: Floats, points: Floats) -> Floats:
     """A sample's strengths: by the first fit's own inverse, again and again; by Newton where that stays off.
 
     A sample may lack the one vote that a model has lost: then it needs the prior, though the votes did not.
+    A chance is 1/2 + tanh(x/2)/2, which numpy computes five times as fast as the logistic function itself.
     """
     phantom = PHANTOM_GAMES if found.has_prior else 0.0
-    games, taken = points + points.T, points.sum(axis=1)
+    games = points + points.T
+    over = points.sum(axis=1) - games.sum(axis=1) / 2
     strengths = found.strengths.copy()
     for _ in range(CHORDS):
-        chances = expit(strengths[:, None] - strengths[None, :])
-        step = bread @ (taken - (games * chances).sum(axis=1) + phantom * (0.5 - expit(strengths)))
+        half = strengths / 2
+        ahead = np.einsum("ij,ij->i", games, np.tanh(np.subtract.outer(half, half)))
+        step = bread @ (over - ahead / 2 - phantom / 2 * np.tanh(half))
         strengths += step
         if np.abs(step).max(initial=0.0) < PRECISION_OF_SAMPLES:
             break

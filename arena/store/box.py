@@ -323,10 +323,12 @@ _VOTER = text(
 _SETS = text("SELECT id, names FROM category_sets")
 _LEAKS = text("SELECT category_set, count(*) AS votes FROM ballots WHERE is_leak = 1 GROUP BY category_set")
 _ASIDE = text(
-    "SELECT category_set, count(*) AS votes FROM voters "
-    "JOIN conversations ON conversations.voter_id = voters.id "
-    "JOIN votes ON votes.conversation_id = conversations.id JOIN ballots ON ballots.id = votes.ballot "
-    "WHERE set_aside_at IS NOT NULL AND is_leak = 0 GROUP BY category_set"
+    # SQLite keeps the order of cross joins: from the few voters who are set aside, not from all ballots.
+    "SELECT category_set, count(*) AS votes "
+    "FROM voters CROSS JOIN conversations CROSS JOIN votes CROSS JOIN ballots "
+    "WHERE set_aside_at IS NOT NULL AND conversations.voter_id = voters.id "
+    "AND votes.conversation_id = conversations.id AND ballots.id = votes.ballot "
+    "AND is_leak = 0 GROUP BY category_set"
 )
 _CELLS_OF_VOTER = text(
     "SELECT category_set, a, b, outcome, count(*) AS votes FROM conversations "

@@ -6,18 +6,17 @@ column of JSON, and the numbers of the voted turn into columns of their own.
 
 import csv
 import io
-from collections.abc import Callable
 from datetime import datetime
 from typing import IO, Any
 
 import msgspec
 
 from arena.conversation import SIDES
+from arena.export.columns import Columns
 from arena.export.writer import Writer
 from arena.store.votes import AnswerRecord, TurnRecord, VoteRecord
 
 MEASURES = ("state", "backend", "prompt_tokens", "completion_tokens", "first_token_ms", "duration_ms")
-BATCH = 1000
 
 Row = dict[str, str | int | float | datetime | None]
 
@@ -78,40 +77,20 @@ class CSV(Writer):
         self._text.detach()
 
 
-class Parquet(Writer):
-    """Apache Parquet, compressed with zstd, in row groups of `BATCH` votes."""
+class Parquet(Columns):
+    """All that is known of a vote, in columns."""
 
-    is_text = False
-
-    def __init__(self, out: IO[bytes]) -> None:
-        import pyarrow as pa
-        from pyarrow import parquet
-
-        super().__init__(out)
+    def _schema_of(self, pa: Any) -> Any:
         types = {
             str: pa.string(),
             int: pa.int64(),
             float: pa.float64(),
             datetime: pa.timestamp("us", tz="UTC"),
         }
-        self._schema = pa.schema([(name, types[kind]) for name, kind in COLUMNS.items()])
-        self._file = parquet.ParquetWriter(out, self._schema, compression="zstd")
-        self._batch: list[Row] = []
-        self._to_table: Callable[..., Any] = pa.Table.from_pylist
+        return pa.schema([(name, types[kind]) for name, kind in COLUMNS.items()])
 
-    def _add(self, vote: VoteRecord) -> None:
-        self._batch.append(_flat(vote))
-        if len(self._batch) == BATCH:
-            self._flush()
-
-    def close(self) -> None:
-        self._flush()
-        self._file.close()
-
-    def _flush(self) -> None:
-        if self._batch:
-            self._file.write_table(self._to_table(self._batch, schema=self._schema))
-            self._batch.clear()
+    def _row(self, vote: VoteRecord) -> Row:
+        return _flat(vote)
 
 
 def _flat(vote: VoteRecord) -> Row:

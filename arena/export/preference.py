@@ -4,51 +4,32 @@ A session of that release goes on after a vote, with other models. A battle here
 session of its own. Its tags were given by models, which nobody asks here: they stay empty.
 """
 
-from typing import IO, Any
+from typing import Any
 
 from arena.conversation import Side
+from arena.export.columns import Columns
 from arena.export.facts import WINNERS, Message, messages, metadata
-from arena.export.writer import Writer
 from arena.language import language
 from arena.store.votes import VoteRecord
 
-BATCH = 200
 SESSION = "session:"
 """With these words begins the id of a voter of whom nothing is known but the session."""
 
 
-class Preference(Writer):
-    """Apache Parquet, compressed with zstd, in row groups of `BATCH` votes."""
+class Preference(Columns):
+    """The release's columns, in smaller groups: its rows are long."""
 
-    is_text = False
+    GROUP = 200
 
-    def __init__(self, out: IO[bytes]) -> None:
-        import pyarrow as pa
-        from pyarrow import parquet
-
-        super().__init__(out)
-        self._schema = _schema(pa)
-        self._file = parquet.ParquetWriter(out, self._schema, compression="zstd")
-        self._batch: list[dict[str, Any]] = []
-        self._to_table = pa.Table.from_pylist
+    def _schema_of(self, pa: Any) -> Any:
+        return _schema(pa)
 
     def _takes(self, vote: VoteRecord) -> bool:
         """Blind ones alone: it cannot be said in it that the names were shown."""
         return vote.mode == "battle"
 
-    def _add(self, vote: VoteRecord) -> None:
-        self._batch.append(row(vote))
-        if len(self._batch) == BATCH:
-            self._flush()
-
-    def close(self) -> None:
-        self._flush()
-        self._file.close()
-
-    def _flush(self) -> None:
-        if self._batch:
-            self._file.write_table(self._to_table(self._batch, schema=self._schema))
-            self._batch.clear()
+    def _row(self, vote: VoteRecord) -> dict[str, Any]:
+        return row(vote)
 
 
 def row(vote: VoteRecord) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from arena.blind import faces
 from arena.conversation import Conversation, Side, parse_choice, parse_side
 from arena.errors import NotFound
 from arena.live import LiveTurn
@@ -38,20 +39,19 @@ async def show(request: Request) -> Response:
 async def version(request: Request) -> Response:
     """GET .../answers/TURN/SIDE/VERSION: an answer as it was before it was written again. The last one counts."""
     arena = context(request)
-    conversation, live = await own(request)
-    battle = view(conversation, live, arena.config, arena.router)
+    conversation, _ = await own(request)
     number, side = request.path_params["turn"], parse_side(request.path_params["side"])
     turn = next((turn for turn in conversation.turns if turn.number == number), None)
     if turn is None or side not in turn.answers:
         raise NotFound("There is no such answer in this battle.")
     answer = await arena.store.version(conversation.id, number, side, request.path_params["version"])
-    latest = turn.answers[side].version
+    latest, names = turn.answers[side].version, faces(conversation, arena.config)
     return arena.pages.page(
         "version.html",
         answer=version_view(answer, latest),
         number=number,
-        path=battle.path,
-        face=battle.faces[side] if battle.faces else None,
+        path=f"/conversations/{conversation.id}",
+        face=names[side] if names else None,
     )
 
 

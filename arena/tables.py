@@ -84,6 +84,8 @@ class Conversation(Base):
 
     `pair_probability`: the chance, when they were drawn, that these two models meet, whichever side each is on;
     not known where the battle was fought elsewhere. `origin`: the format of the file it was then imported from.
+    A direct chat has `model_a` alone. `reveal`: whether its names are out with the vote, or wait to be asked for;
+    `revealed_at`: when they were. `deleted_at`: when its visitor had its words removed; its vote stays.
     """
 
     __tablename__ = "conversations"
@@ -91,10 +93,12 @@ class Conversation(Base):
         CheckConstraint("mode IN ('battle', 'side_by_side', 'direct')", name="mode"),
         CheckConstraint("model_a != model_b", name="no_model_against_itself"),
         CheckConstraint(
-            "(model_a IS NULL) = (model_b IS NULL) AND (pair_probability IS NULL OR model_a IS NOT NULL)",
+            "(model_a IS NULL OR mode = 'direct') = (model_b IS NULL) "
+            "AND (pair_probability IS NULL OR model_a IS NOT NULL)",
             name="drawn_whole",
         ),
         CheckConstraint("pair_probability > 0 AND pair_probability <= 1", name="probability"),
+        CheckConstraint("reveal IN ('on_vote', 'on_request')", name="reveal"),
         Index("ix_conversations_voter_id", "voter_id", "created_at"),
     )
 
@@ -106,10 +110,16 @@ class Conversation(Base):
     pair_probability: Mapped[float | None]
     created_at: Mapped[datetime]
     origin: Mapped[str | None]
+    reveal: Mapped[str] = mapped_column(default="on_vote", server_default=text("'on_vote'"))
+    revealed_at: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]
 
 
 class Turn(Base):
-    """A prompt, numbered from 1 within its conversation. `images`: how many pictures were with it."""
+    """A prompt, numbered from 1 within its conversation. `images`: how many pictures were with it.
+
+    `parameters`: how its answers are drawn, where the visitor has said so, as a JSON object.
+    """
 
     __tablename__ = "turns"
     __table_args__ = (
@@ -122,6 +132,7 @@ class Turn(Base):
     prompt: Mapped[str]
     created_at: Mapped[datetime]
     images: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    parameters: Mapped[str | None]
 
 
 class Answer(Base):
@@ -192,6 +203,108 @@ class Vote(Base):
     choice: Mapped[str]
     created_at: Mapped[datetime]
     ballot: Mapped[int | None] = mapped_column(ForeignKey("ballots.id"))
+
+
+class Image(Base):
+    """A picture as it is shown and as models get it, stored once. `hash`: SHA-256 of `data`, in hexadecimal."""
+
+    __tablename__ = "images"
+
+    hash: Mapped[str] = mapped_column(primary_key=True)
+    media_type: Mapped[str]
+    width: Mapped[int]
+    height: Mapped[int]
+    data: Mapped[bytes]
+
+
+class Attachment(Base):
+    """A picture or document that a visitor has handed in: of a turn once its prompt is sent, and waiting until then.
+
+    `name`: what its file was called. `text`: what the models read of a document, `pages`: how many it has.
+    """
+
+    __tablename__ = "attachments"
+    __table_args__ = (
+        ForeignKeyConstraint(["conversation_id", "turn"], ["turns.conversation_id", "turns.number"]),
+        CheckConstraint("kind IN ('image', 'document')", name="kind"),
+        CheckConstraint("(kind = 'image') = (image IS NOT NULL)", name="image"),
+        CheckConstraint("(kind = 'document') = (text IS NOT NULL)", name="text"),
+        CheckConstraint(
+            "(conversation_id IS NULL) = (turn IS NULL) AND (conversation_id IS NULL) = (position IS NULL)",
+            name="attached_whole",
+        ),
+        Index("ix_attachments_conversation_id", "conversation_id", "turn", "position"),
+        Index("ix_attachments_created_at", "created_at"),
+        Index("ix_attachments_image", "image"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    voter_id: Mapped[str] = mapped_column(ForeignKey("voters.id"))
+    created_at: Mapped[datetime]
+    kind: Mapped[str]
+    name: Mapped[str]
+    image: Mapped[str | None] = mapped_column(ForeignKey("images.hash"))
+    text: Mapped[str | None]
+    pages: Mapped[int | None]
+    conversation_id: Mapped[str | None]
+    turn: Mapped[int | None]
+    position: Mapped[int | None]
+
+
+class Share(Base):
+    """A link that lets others read a conversation, for whoever has the long random `token`, until it is revoked."""
+
+    __tablename__ = "shares"
+    __table_args__ = (Index("ix_shares_conversation_id", "conversation_id"),)
+
+    token: Mapped[str] = mapped_column(primary_key=True)
+    conversation_id: Mapped[str] = mapped_column(ForeignKey("conversations.id"))
+    created_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+
+class Remark(Base):
+    """What a visitor says about their vote: why, as JSON lists of tags for each side, and in their own words."""
+
+    __tablename__ = "remarks"
+
+    conversation_id: Mapped[str] = mapped_column(ForeignKey("votes.conversation_id"), primary_key=True)
+    reasons_a: Mapped[str] = mapped_column(default="[]")
+    reasons_b: Mapped[str] = mapped_column(default="[]")
+    comment: Mapped[str] = mapped_column(default="")
+    updated_at: Mapped[datetime]
+
+
+class TurnVote(Base):
+    """A choice about a later turn of a battle that has its vote already: kept and exported, never counted."""
+
+    __tablename__ = "turn_votes"
+    __table_args__ = (
+        ForeignKeyConstraint(["conversation_id", "turn"], ["turns.conversation_id", "turns.number"]),
+        CheckConstraint("choice IN ('a', 'b', 'tie', 'both_bad')", name="choice"),
+    )
+
+    conversation_id: Mapped[str] = mapped_column(primary_key=True)
+    turn: Mapped[int] = mapped_column(primary_key=True)
+    choice: Mapped[str]
+    created_at: Mapped[datetime]
+
+
+class Reaction(Base):
+    """A thumb for the answer of a direct chat, `up` or `down`, and whether the visitor has flagged it."""
+
+    __tablename__ = "reactions"
+    __table_args__ = (
+        ForeignKeyConstraint(["conversation_id", "turn"], ["turns.conversation_id", "turns.number"]),
+        CheckConstraint("thumb IN ('up', 'down')", name="thumb"),
+        CheckConstraint("thumb IS NOT NULL OR is_flagged", name="says_something"),
+    )
+
+    conversation_id: Mapped[str] = mapped_column(primary_key=True)
+    turn: Mapped[int] = mapped_column(primary_key=True)
+    thumb: Mapped[str | None]
+    is_flagged: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime]
 
 
 class Entrant(Base):

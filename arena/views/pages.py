@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
+from arena import words
 from arena.config import Config
 from arena.conversation import Choice
 from arena.markdown import formula
@@ -73,7 +74,9 @@ class Pages:
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            extensions=["jinja2.ext.i18n"],
         )
+        self._templates.install_gettext_callables(words._, words.ngettext, newstyle=True)  # type: ignore[attr-defined]
         self._templates.globals.update(
             title=config.server.title,
             texts=[name for name in ("about", "rules", "terms") if getattr(config.pages, name) is not None],

@@ -18,7 +18,7 @@ The life of a battle goes one way:
 Each layer imports only from those above it (`lint-imports` keeps this):
 
     errors  patience                            what can go wrong, one class a reaction; waits that end
-    words                                      the words of the interface, in the visitor’s language
+    words                                       the words of the interface, in the language of its reader
     config                                      config.toml, frozen
     tables  backend  conversation  endpoints    what is stored; what answers; a battle's rules; files of FastChat
     providers  engines  matchmaker  markdown  blind

@@ -11,6 +11,8 @@ from arena.errors import Conflict, Unprocessable
 
 Side = Literal["a", "b"]
 Choice = Literal["a", "b", "tie", "both_bad"]
+Mode = Literal["battle", "side_by_side", "direct"]
+Reveal = Literal["on_vote", "on_request"]
 AnswerState = Literal["streaming", "done", "stopped", "failed", "interrupted"]
 
 SIDES: tuple[Side, ...] = get_args(Side)
@@ -72,6 +74,16 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Parameters:
+    """How the visitor wants answers drawn; `None` leaves it to the model. `system`: for its system prompt."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    system: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """A prompt and its answers, numbered from 1. Without answers the pair has not been drawn yet.
 
@@ -82,10 +94,11 @@ class Turn:
     prompt: str
     answers: dict[Side, Answer] = field(default_factory=dict)
     images: int = 0
+    parameters: Parameters = Parameters()
 
     @property
     def is_complete(self) -> bool:
-        return len(self.answers) == len(SIDES) and all(a.is_complete for a in self.answers.values())
+        return bool(self.answers) and all(a.is_complete for a in self.answers.values())
 
     @property
     def is_streaming(self) -> bool:
@@ -106,7 +119,11 @@ class Vote:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A conversation as it is stored."""
+    """A conversation as it is stored.
+
+    `model`: the one of a direct chat. `reveal`: whether the names of a battle are out with its vote, or wait to be
+    asked for; `revealed_at`: when they were.
+    """
 
     id: str
     voter_id: str
@@ -114,14 +131,41 @@ class Conversation:
     pair: Pair | None
     turns: tuple[Turn, ...]
     vote: Vote | None = None
+    mode: Mode = "battle"
+    model: str | None = None
+    reveal: Reveal = "on_vote"
+    revealed_at: datetime | None = None
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        return SIDES[:1] if self.mode == "direct" else SIDES
+
+    @property
+    def models(self) -> dict[Side, str]:
+        """Who answers on each side; nobody before the pair is drawn."""
+        if self.mode == "direct":
+            return {"a": self.model} if self.model else {}
+        return {side: self.pair.model(side) for side in SIDES} if self.pair else {}
+
+    @property
+    def names_are_out(self) -> bool:
+        """Whether the visitor may know who answers: always, but for a battle before its names are shown."""
+        if self.mode != "battle":
+            return True
+        return self.revealed_at is not None if self.reveal == "on_request" else self.vote is not None
 
     @property
     def last(self) -> Turn:
         return self.turns[-1]
 
     @property
+    def is_over(self) -> bool:
+        """Whether nothing more may be asked or answered in it."""
+        return self.mode == "battle" and self.names_are_out
+
+    @property
     def can_vote(self) -> bool:
-        return self.vote is None and self.last.is_complete
+        return self.vote is None and self.last.is_complete and len(self.sides) > 1
 
     @property
     def edition(self) -> str:
@@ -143,7 +187,7 @@ class Conversation:
 
     def check_follow_up(self, turns_allowed: int) -> None:
         """Raises `Conflict` where no further prompt can be taken."""
-        if self.vote is not None:
+        if self.is_over:
             raise Conflict("This battle is over: you have voted. Start a new battle to go on.")
         if self.last.sides_in("failed"):
             raise Conflict("One side failed. Try that side again before you go on.")
@@ -154,7 +198,7 @@ class Conversation:
 
     def check_edit(self) -> None:
         """Raises `Conflict` where the last prompt can no longer be asked in other words."""
-        if self.vote is not None:
+        if self.is_over:
             raise Conflict("This battle is over: you have voted. Its prompts stay as they are.")
         if self.last.is_streaming:
             raise Conflict(
@@ -163,9 +207,9 @@ class Conversation:
 
     def sides_to_regenerate(self, side: Side | None) -> tuple[Side, ...]:
         """The sides a visitor may have answered again. Raises `Conflict` where there are none."""
-        if self.vote is not None:
+        if self.is_over:
             raise Conflict("This battle is over: you have voted. Its answers stay as they are.")
-        wanted = (side,) if side else SIDES
+        wanted = tuple(one for one in self.sides if side in (None, one))
         if not self.last.answers or any(self.last.answers[s].state == "streaming" for s in wanted):
             raise Conflict("This answer is still being written. Stop it first, or wait for it.")
         return wanted

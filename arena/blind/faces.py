@@ -1,4 +1,4 @@
-"""The one door through which a name may leave the server: closed until the vote.
+"""The one door through which a name may leave the server: closed until the names are out.
 
 Everything a page, a stream or a reply says about who is behind a side is asked for here. Before the vote the
 answer is `None`, and there is nothing else in the values handed to templates that could tell the sides apart.
@@ -7,7 +7,7 @@ answer is `None`, and there is nothing else in the values handed to templates th
 from dataclasses import dataclass
 
 from arena.config import Config
-from arena.conversation import SIDES, Conversation, Side
+from arena.conversation import Conversation, Side
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,10 @@ class Face:
 
 
 def faces(conversation: Conversation, config: Config) -> dict[Side, Face] | None:
-    """Both faces once the vote is cast, otherwise `None`."""
-    if conversation.vote is None or conversation.pair is None:
+    """The face of each side where the visitor may know, otherwise `None`."""
+    if not conversation.names_are_out or not conversation.models:
         return None
-    return {side: _face(conversation.pair.model(side), config) for side in SIDES}
+    return {side: _face(model, config) for side, model in conversation.models.items()}
 
 
 def _face(name: str, config: Config) -> Face:

@@ -110,26 +110,25 @@ class Live:
     async def revive(self, conversation: Conversation) -> LiveTurn | None:
         """Go on with a battle that a stop of the server had cut off. The turn in flight, if there is one."""
         is_cut_off = not conversation.last.answers or bool(conversation.last.sides_in("interrupted"))
-        if conversation.pair is None and not self.router.will_draw:
+        if not conversation.models and not self.router.will_draw:
             return None
-        if conversation.vote is None and is_cut_off and conversation.id not in self._turns:
-            if conversation.pair is not None:
+        if not conversation.is_over and is_cut_off and conversation.id not in self._turns:
+            if conversation.models:
                 conversation = await self._write_again(conversation)
-            if conversation.pair is None or conversation.last.is_streaming:
+            if not conversation.models or conversation.last.is_streaming:
                 self._launch(conversation)
         return self._turns.get(conversation.id)
 
     async def _places(self, key: str, voter_id: str | None, sides: Iterable[Side]) -> AbstractContextManager[None]:
         """Places for these sides of a battle, before anything of its next answers is stored."""
-        pair = (await self.store.conversation(key, voter_id)).pair
-        names = [pair.model(side) for side in sides] if pair else []
+        models = (await self.store.conversation(key, voter_id)).models
+        names = [models[side] for side in sides if side in models]
         self.router.check_room(*names)
         return self.router.places(*names)
 
     async def _write_again(self, conversation: Conversation) -> Conversation:
         """The conversation with its interrupted sides begun anew, or as it is where their queues are full."""
-        assert conversation.pair is not None
-        names = [conversation.pair.model(side) for side in conversation.last.sides_in("interrupted")]
+        names = [conversation.models[side] for side in conversation.last.sides_in("interrupted")]
         try:
             self.router.check_room(*names)
         except Unavailable:
@@ -145,7 +144,7 @@ class Live:
             return
         turn = self._turns.get(conversation.id)
         if turn is not None and turn.number == conversation.last.number:
-            if conversation.pair is not None:
+            if conversation.models:
                 self._begin(turn, conversation)
             return
         turn = self._turns[conversation.id] = LiveTurn(conversation)
@@ -160,7 +159,7 @@ class Live:
         """One turn from its draw to its last answer, whoever watches."""
         try:
             conversation = turn.conversation
-            if conversation.pair is None:
+            if not conversation.models:
                 pair = await self.router.wait_to_draw()
                 with self.router.places(*names_in(pair)):
                     conversation = await self.store.set_pair(conversation, pair)

@@ -72,7 +72,7 @@ class LiveTurn:
 
     @property
     def is_drawn(self) -> bool:
-        return self.conversation.pair is not None
+        return bool(self.conversation.models)
 
     @property
     def snapshot(self) -> Conversation:

@@ -1,7 +1,8 @@
 """Conversations on their way out of the database: one, or a page of them, each in one question."""
 
+import json
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from itertools import groupby
 from typing import Any
 
@@ -9,7 +10,7 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from arena import tables
-from arena.conversation import Answer, Conversation, Pair, Side, Turn, Vote
+from arena.conversation import Answer, Conversation, Pair, Parameters, Side, Turn, Vote
 from arena.errors import NotFound
 
 _ANSWER = tuple(field.name for field in fields(Answer))
@@ -43,13 +44,35 @@ async def load_all(db: AsyncConnection, keys: Sequence[str]) -> dict[str, Conver
 def _conversation(rows: Sequence[Any]) -> Conversation:
     turns: dict[int, Turn] = {}
     for row in rows:
-        turn = turns.setdefault(row.number, Turn(row.number, row.asked, images=row.images))
+        if row.number not in turns:
+            turns[row.number] = Turn(row.number, row.asked, {}, row.images, parameters_in(row.parameters))
+        turn = turns[row.number]
         if row.side is not None:
             turn.answers[row.side] = Answer(*row[: len(_ANSWER)])  # the latest version comes last
     row = rows[0]
-    pair = Pair(row.model_a, row.model_b, row.pair_probability) if row.model_a else None
-    vote = Vote(row.choice, row.voted_turn, row.voted_at) if row.choice else None
-    return Conversation(row.id, row.voter_id, row.started_at, pair, tuple(turns.values()), vote)
+    return Conversation(
+        row.id,
+        row.voter_id,
+        row.started_at,
+        Pair(row.model_a, row.model_b, row.pair_probability) if row.model_b else None,
+        tuple(turns.values()),
+        Vote(row.choice, row.voted_turn, row.voted_at) if row.choice else None,
+        row.mode,
+        None if row.model_b else row.model_a,
+        row.reveal,
+        row.revealed_at,
+    )
+
+
+def parameters_in(column: str | None) -> Parameters:
+    """What `turns.parameters` holds."""
+    return Parameters(**json.loads(column)) if column else Parameters()
+
+
+def parameters_column(parameters: Parameters) -> str | None:
+    """What `turns.parameters` is to hold: what the visitor has said."""
+    said = {name: value for name, value in asdict(parameters).items() if value is not None}
+    return json.dumps(said, ensure_ascii=False) if said else None
 
 
 _CONVERSATION = (
@@ -61,12 +84,16 @@ _CONVERSATION = (
         tables.Conversation.model_a,
         tables.Conversation.model_b,
         tables.Conversation.pair_probability,
+        tables.Conversation.mode,
+        tables.Conversation.reveal,
+        tables.Conversation.revealed_at,
         tables.Vote.choice,
         tables.Vote.turn.label("voted_turn"),
         tables.Vote.created_at.label("voted_at"),
         tables.Turn.number,
         tables.Turn.prompt.label("asked"),
         tables.Turn.images,
+        tables.Turn.parameters,
     )
     .select_from(tables.Conversation)
     .join(tables.Turn, tables.Turn.conversation_id == tables.Conversation.id)

@@ -22,7 +22,7 @@ from arena.store.arrivals import Arrival, Fate, appraise, foresee, take_in
 from arena.store.batch import Batch, Row
 from arena.store.box import BallotBox
 from arena.store.browse import Browse
-from arena.store.conversations import load, load_version
+from arena.store.conversations import load, load_version, parameters_column
 from arena.store.database import Database, open_database, whole
 from arena.store.terms import Terms
 from arena.store.votes import VoteRecord, count, vote_records
@@ -73,25 +73,24 @@ class Store:
     @whole
     async def open_conversation(self, voter_id: str, prompt: str, pair: Pair | None) -> Conversation:
         """A new battle with its first turn; with a pair, both answers are being written."""
-        now = datetime.now(UTC)
-        key = str(uuid7())
         self.box.note(prompt)
+        return await self._open(Conversation(str(uuid7()), voter_id, datetime.now(UTC), pair, (Turn(1, prompt),)))
+
+    async def _open(self, conversation: Conversation) -> Conversation:
         async with self._database.write() as db:
-            await db.execute(_WELCOME, {"voter": voter_id, "now": now})
-            row: Row = {"id": key, "voter_id": voter_id, "mode": "battle", "created_at": now}
-            await db.execute(_NEW_CONVERSATION, row | _pair_columns(pair))
-            turn = await _insert_turn(db, key, 1, prompt, pair, now)
-        return Conversation(key, voter_id, now, pair, (turn,))
+            await db.execute(_WELCOME, {"voter": conversation.voter_id, "now": conversation.created_at})
+            await db.execute(_NEW_CONVERSATION, _row(conversation))
+            turn = await _insert_turn(db, conversation, conversation.last)
+        return replace(conversation, turns=(turn,))
 
     @whole
     async def set_pair(self, conversation: Conversation, pair: Pair) -> Conversation:
         """The pair of a conversation that was opened without one; both answers are being written from now on."""
         table = tables.Conversation
-        turn = conversation.last
+        drawn = replace(conversation, pair=pair)
         async with self._database.write() as db:
-            await db.execute(update(table).where(table.id == conversation.id).values(**_pair_columns(pair)))
-            answers = await _insert_answers(db, conversation.id, turn, pair, SIDES)
-        return replace(conversation, pair=pair, turns=(replace(turn, answers=answers),))
+            await db.execute(update(table).where(table.id == drawn.id).values(**_models(drawn)))
+            return await _write_again(db, drawn, SIDES)
 
     async def conversation(self, key: str, voter_id: str | None) -> Conversation:
         """The visitor's own conversation. Raises `NotFound`, for one that belongs to somebody else as well."""
@@ -110,8 +109,7 @@ class Store:
         async with self._database.write() as db:
             conversation = await load(db, key, voter_id)
             conversation.check_follow_up(turns_allowed)
-            number = conversation.last.number + 1
-            turn = await _insert_turn(db, key, number, prompt, conversation.pair, datetime.now(UTC))
+            turn = await _insert_turn(db, conversation, Turn(conversation.last.number + 1, prompt))
         return replace(conversation, turns=(*conversation.turns, turn))
 
     @whole
@@ -126,7 +124,7 @@ class Store:
             await db.execute(_KEEP_PROMPT, where | {"asked": turn.prompt})
             await db.execute(_OTHER_PROMPT, where | {"asked": prompt})
             edited = replace(conversation, turns=(*conversation.turns[:-1], replace(turn, prompt=prompt)))
-            return await _write_again(db, edited, SIDES)
+            return await _write_again(db, edited, edited.sides)
 
     @whole
     async def regenerate(self, key: str, voter_id: str | None, side: Side | None) -> Conversation:
@@ -280,33 +278,53 @@ _OTHER_PROMPT = (
 _STILL_STREAMING = _THIS_ANSWER.where(tables.Answer.state == "streaming")
 
 
-def _pair_columns(pair: Pair | None) -> Row:
-    if pair is None:
-        return {"model_a": None, "model_b": None, "pair_probability": None}
-    return {"model_a": pair.a, "model_b": pair.b, "pair_probability": pair.probability}
+def _row(conversation: Conversation) -> Row:
+    """Its row of `conversations`."""
+    return _models(conversation) | {
+        "id": conversation.id,
+        "voter_id": conversation.voter_id,
+        "mode": conversation.mode,
+        "reveal": conversation.reveal,
+        "created_at": conversation.created_at,
+    }
 
 
-async def _insert_turn(
-    db: AsyncConnection, key: str, number: int, prompt: str, pair: Pair | None, now: datetime
-) -> Turn:
-    row = {"conversation_id": key, "number": number, "prompt": prompt, "created_at": now}
+def _models(conversation: Conversation) -> Row:
+    """Who answers in it, as columns of `conversations`."""
+    models, pair = conversation.models, conversation.pair
+    return {
+        "model_a": models.get("a"),
+        "model_b": models.get("b"),
+        "pair_probability": pair.probability if pair else None,
+    }
+
+
+async def _insert_turn(db: AsyncConnection, conversation: Conversation, turn: Turn) -> Turn:
+    """A new turn of it; where its models are known, their answers are being written."""
+    row = {
+        "conversation_id": conversation.id,
+        "number": turn.number,
+        "prompt": turn.prompt,
+        "parameters": parameters_column(turn.parameters),
+        "created_at": datetime.now(UTC),
+    }
     await db.execute(_NEW_TURN, row)
-    turn = Turn(number, prompt)
-    if pair is None:
+    if not conversation.models:
         return turn
-    return replace(turn, answers=await _insert_answers(db, key, turn, pair, SIDES))
+    return replace(turn, answers=await _insert_answers(db, conversation, turn, conversation.sides))
 
 
 async def _insert_answers(
-    db: AsyncConnection, key: str, turn: Turn, pair: Pair, sides: tuple[Side, ...]
+    db: AsyncConnection, conversation: Conversation, turn: Turn, sides: tuple[Side, ...]
 ) -> dict[Side, Answer]:
     """The next version of these sides' answers, `streaming`. Returns all answers of the turn."""
-    fresh = {side: Answer(side, _next_version(turn, side), pair.model(side), "streaming") for side in sides}
+    models = conversation.models
+    fresh = {side: Answer(side, _next_version(turn, side), models[side], "streaming") for side in sides}
     await db.execute(
         _NEW_ANSWER,
         [
             {
-                "conversation_id": key,
+                "conversation_id": conversation.id,
                 "turn": turn.number,
                 "side": answer.side,
                 "version": answer.version,
@@ -326,8 +344,9 @@ def _next_version(turn: Turn, side: Side) -> int:
 
 
 async def _write_again(db: AsyncConnection, conversation: Conversation, sides: tuple[Side, ...]) -> Conversation:
-    if not sides or conversation.pair is None:
+    """The next version of these sides' answers to its last turn."""
+    if not sides or not conversation.models:
         return conversation
     turn = conversation.last
-    answers = await _insert_answers(db, conversation.id, turn, conversation.pair, sides)
+    answers = await _insert_answers(db, conversation, turn, sides)
     return replace(conversation, turns=(*conversation.turns[:-1], replace(turn, answers=answers)))

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from arena.blind import Face, faces
 from arena.config import Config
-from arena.conversation import SIDES, Answer, AnswerState, Choice, Conversation, Side, Turn
+from arena.conversation import Answer, AnswerState, Choice, Conversation, Side, Turn
 from arena.errors import words_for
 from arena.live import UNWATCHED, Cursor, LiveTurn
 from arena.markdown import render
@@ -98,7 +98,10 @@ def view(conversation: Conversation, live: LiveTurn | None, config: Config, rout
     return BattleView(
         id=conversation.id,
         phase=phase(conversation, live),
-        turns=tuple(_turn(turn, live if turn.number == last else None, last) for turn in conversation.turns),
+        turns=tuple(
+            _turn(turn, conversation.sides, live if turn.number == last else None, last)
+            for turn in conversation.turns
+        ),
         faces=faces(conversation, config),
         choice=conversation.vote.choice if conversation.vote else None,
         cursor=cursor,
@@ -110,9 +113,9 @@ def view(conversation: Conversation, live: LiveTurn | None, config: Config, rout
 
 def phase(conversation: Conversation, live: LiveTurn | None) -> Phase:
     """Where a battle is: what its visitor can do next."""
-    if conversation.vote is not None:
+    if conversation.is_over:
         return "revealed"
-    if conversation.pair is None:
+    if not conversation.models:
         return "drawing" if live and not live.is_settled else "unavailable"
     if (live and not live.is_settled) or conversation.last.is_streaming:
         return "writing"
@@ -126,8 +129,8 @@ def loading(router: Router) -> str:
     return f"{up} of {len(states)} models are up, {coming} on their way."
 
 
-def _turn(turn: Turn, live: LiveTurn | None, last: int) -> TurnView:
-    answers = tuple(answer_view(side, turn.answers.get(side), live) for side in SIDES)
+def _turn(turn: Turn, sides: tuple[Side, ...], live: LiveTurn | None, last: int) -> TurnView:
+    answers = tuple(answer_view(side, turn.answers.get(side), live) for side in sides)
     return TurnView(turn.number, turn.prompt, answers, turn.number == last)
 
 

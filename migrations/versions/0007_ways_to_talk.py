@@ -1,4 +1,4 @@
-"""Direct chats, parameters, pictures and documents, shared links, remarks on votes, names that wait to be asked for.
+"""Direct chats, parameters, pictures and documents, shared links, remarks on votes, names that are asked for.
 
 Revision ID: 0007
 """

@@ -18,12 +18,13 @@ export PIP_NO_INPUT := 1
 say     = @printf '\n== %s\n' "$(1)"
 failed  = { printf '\n!! %s\n' "$(1)" >&2; exit 1; }
 
-.PHONY: help serve install test lint types imports bench chromium clean
+.PHONY: help serve install test lint types imports bench words chromium clean
 
 help:
 	@echo 'make serve            install once, then serve http://$(HOST):$(PORT)  (PORT=8123, HOST=0.0.0.0)'
 	@echo 'make test             everything: lint, types, imports, unit, server, engine and browser tests'
 	@echo 'make bench            the benchmarks of benchmarks/README.md'
+	@echo 'make words            take the words of the interface into its catalogues: docs/languages.md'
 	@echo 'make clean            remove all that was installed here, but neither votes nor config.toml'
 
 serve: install
@@ -52,7 +53,14 @@ bench: install $(STAMPS)/test
 	$(BIN)/python -m benchmarks.battles
 	$(BIN)/python -m benchmarks.router --rounds 5
 	$(BIN)/python -m benchmarks.leaderboard
+	$(BIN)/python -m benchmarks.rendering
 	$(BIN)/python -m benchmarks.engine --rounds 5
+
+words: install
+	$(call say,the words of the interface into arena/locales)
+	@$(BIN)/pybabel -q extract -F pyproject.toml -o $(STAMPS)/arena.pot --add-location file --sort-output --no-wrap arena templates
+	@$(BIN)/pybabel -q update -D arena -i $(STAMPS)/arena.pot -d arena/locales --no-wrap --no-fuzzy-matching \
+	  --ignore-obsolete --ignore-pot-creation-date
 
 $(VENV)/bin/python:
 	$(call say,a Python environment in $(VENV))

@@ -6,9 +6,9 @@ text would let nobody else run, in whatever thread it is.
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
-from operator import attrgetter
+from typing import NamedTuple
 
 from arena.blind import Leaks
 from arena.config import Config
@@ -23,11 +23,9 @@ NOTED = 2000  # prompts
 OVERLAP = 300  # longer than what any pattern of a leak spans
 
 _BREAK = re.compile(r"\s")
-_COUNTS = attrgetter(*(field.name for field in fields(Looks)))
 
 
-@dataclass(frozen=True, slots=True)
-class Marks:
+class Marks(NamedTuple):
     """What is noted of an answer when it is finished."""
 
     looks: Looks
@@ -81,8 +79,8 @@ class Appraiser:
         is_leak = any(mark.is_leak for mark in every) or any(prompt.is_leak for prompt in prompts)
         characters = sum(len(turn.prompt) for turn in conversation.turns)
         of_looks = _of_looks([prompt.looks for prompt in prompts] + [mark.looks for mark in every])
-        of_images = ["image"] if any(turn.images for turn in conversation.turns) else []
-        categories = sorted({*self._of_prompts(prompts, characters), *of_looks, *of_images})
+        attached = _of_attached(conversation)
+        categories = sorted({*self._of_prompts(prompts, characters), *of_looks, *attached})
         return Appraisal(tuple(categories), is_leak, {side: _sum(m.looks for m in marks[side]) for side in SIDES})
 
     def prompt(self, text: str) -> PromptMarks:
@@ -115,6 +113,14 @@ class Appraiser:
             yield from prompt.tags
 
 
+def _of_attached(conversation: Conversation) -> Iterator[str]:
+    """What came with prompts. Documents count as that alone: their texts are not the visitor's words."""
+    if any(turn.images for turn in conversation.turns):
+        yield "image"
+    if any(turn.documents for turn in conversation.turns):
+        yield "document"
+
+
 def _of_looks(seen: list[Looks]) -> Iterator[str]:
     """What prompts or answers have in them."""
     if any(look.code_blocks for look in seen):
@@ -124,7 +130,7 @@ def _of_looks(seen: list[Looks]) -> Iterator[str]:
 
 
 def _sum(several: Iterable[Looks]) -> Looks:
-    return Looks(*(sum(numbers) for numbers in zip(*map(_COUNTS, several), strict=True)))
+    return Looks(*map(sum, zip(*several, strict=True)))
 
 
 def _any(text: str, is_leak: Callable[[str], bool]) -> bool:

@@ -19,6 +19,7 @@
         ├── BackendBusy           over its limit for now: another backend may do
         ├── BackendTimeout        accepted, then silent for too long
         ├── BackendRefused        wrong key, unknown deployment, bad request: only the operator can mend it
+        │   └── ParametersRefused     a bad request, in which the visitor had set parameters: it may be those
         ├── BackendBroken         answered with something that cannot be read
         ├── ContentFiltered       the service declined to answer this prompt
         └── PromptTooLong         the conversation does not fit into the model's context
@@ -29,6 +30,8 @@
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import ClassVar
+
+from arena.words import N_, _
 
 
 class ArenaError(Exception):
@@ -105,49 +108,56 @@ class BackendError(ArenaError):
     """
 
     kind: ClassVar[str] = "failed"
-    words: ClassVar[str] = "This side ran into a problem on our end."
+    words: ClassVar[str] = N_("This side ran into a problem on our end.")
     may_move: ClassVar[bool] = False
     retry_after: float | None = None
 
 
 class BackendUnreachable(BackendError):
     kind = "unreachable"
-    words = "This side could not be reached. Trying again often helps."
+    words = N_("This side could not be reached. Trying again often helps.")
     may_move = True
 
 
 class BackendBusy(BackendError):
     kind = "busy"
-    words = "This side is very busy right now. Please try again in a moment."
+    words = N_("This side is very busy right now. Please try again in a moment.")
     may_move = True
 
 
 class BackendTimeout(BackendError):
     kind = "timeout"
-    words = "This side took too long to answer."
+    words = N_("This side took too long to answer.")
     may_move = True
 
 
 class BackendRefused(BackendError):
     kind = "refused"
-    words = "This side is not set up correctly. The people who run this arena can see why in the log."
+    words = N_("This side is not set up correctly. The people who run this arena can see why in the log.")
     may_move = True
+
+
+class ParametersRefused(BackendRefused):
+    kind = "parameters"
+    words = N_(
+        "This side did not take the request, perhaps because of its settings. Change them, or leave them empty."
+    )
 
 
 class BackendBroken(BackendError):
     kind = "broken"
-    words = "This side's answer broke off and could not be read to the end."
+    words = N_("This side's answer broke off and could not be read to the end.")
     may_move = True
 
 
 class ContentFiltered(BackendError):
     kind = "filtered"
-    words = "This side declined to answer this prompt."
+    words = N_("This side declined to answer this prompt.")
 
 
 class PromptTooLong(BackendError):
     kind = "too_long"
-    words = "This conversation has become too long for this side to read."
+    words = N_("This conversation has become too long for this side to read.")
 
 
 BACKEND_ERRORS: tuple[type[BackendError], ...] = (
@@ -156,6 +166,7 @@ BACKEND_ERRORS: tuple[type[BackendError], ...] = (
     BackendBusy,
     BackendTimeout,
     BackendRefused,
+    ParametersRefused,
     BackendBroken,
     ContentFiltered,
     PromptTooLong,
@@ -164,6 +175,18 @@ BACKEND_ERRORS: tuple[type[BackendError], ...] = (
 _WORDS = {error.kind: error.words for error in BACKEND_ERRORS}
 
 
-def words_for(kind: str) -> str:
-    """What a visitor reads about a side that failed with this stored `kind`."""
-    return _WORDS.get(kind, BackendError.words)
+_OF_ONE_ALONE = {
+    "busy": N_("The model is very busy right now. Please try again in a moment."),
+    "timeout": N_("The model took too long to answer."),
+    "parameters": N_("The model did not take the request, perhaps because of its settings. Change or empty them."),
+    "broken": N_("The answer broke off and could not be read to the end."),
+    "filtered": N_("The model declined to answer this prompt."),
+    "too_long": N_("This conversation has become too long for the model to read."),
+}
+
+
+def words_for(kind: str, *, is_alone: bool = False) -> str:
+    """What a visitor reads about a side that failed with this stored `kind`, or about the one model of a chat."""
+    if is_alone:
+        return _(_OF_ONE_ALONE.get(kind, N_("The model could not answer. Trying again often helps.")))
+    return _(_WORDS.get(kind, BackendError.words))

@@ -9,20 +9,29 @@ from markupsafe import Markup
 from arena.config import Config
 from arena.errors import ConfigError
 from arena.markdown import clean, document
+from arena.words import N_, _
 
-TITLES = {"about": "About this arena", "rules": "Rules", "terms": "Terms"}
+TITLES = {"about": N_("About this arena"), "rules": N_("Rules"), "terms": N_("Terms")}
 TOPS = {"about": 2, "rules": 2, "terms": 3}  # the level of the highest headings: the terms stand below one of ours
 FIRST_WORDS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A page from a file. `version` changes when the text does; `words`: how it begins, below its title."""
+    """A page from a file. `version` changes when the text does; `words`: how it begins, below its title.
 
-    title: str
+    `own_title`: nothing where the file gives it none.
+    """
+
+    name: str
+    own_title: str
     html: Markup
     version: str
     words: str
+
+    @property
+    def title(self) -> str:
+        return self.own_title or _(TITLES[self.name])
 
 
 def read(config: Config) -> dict[str, Text]:
@@ -55,7 +64,8 @@ def _text(name: str, source: str) -> Text:
     words = page.words.split()
     more = " …" if len(words) > FIRST_WORDS else ""
     return Text(
-        title=page.title or TITLES[name],
+        name=name,
+        own_title=page.title or "",
         html=Markup(page.html),
         version=hashlib.sha256(source.encode()).hexdigest()[:12],
         words=" ".join(words[:FIRST_WORDS]) + more,

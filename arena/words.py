@@ -7,7 +7,7 @@ Messages stand in English where they are said; `arena/locales` has what they are
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from gettext import GNUTranslations, NullTranslations
 from io import BytesIO
 from pathlib import Path
@@ -92,7 +92,7 @@ def codes() -> tuple[str, ...]:
     return (ENGLISH.code, *found)
 
 
-@lru_cache(maxsize=None)
+@cache
 def known(code: str) -> Language:
     """The language of that code, with its catalogue. Raises `OSError` where there is none."""
     if code == ENGLISH.code:
@@ -131,7 +131,7 @@ def _number(text: str, code: str) -> str:
     return f"+{written}" if text.startswith("+") else written
 
 
-@lru_cache(maxsize=None)
+@cache
 def _point(code: str) -> str:
     from babel.numbers import get_decimal_symbol
 

@@ -17,7 +17,8 @@ from statistics import median
 from arena import config
 from arena.backend import Delta, Message, Prompt, Sampling, Usage
 from arena.engines import EnginePool, smollm2
-from arena.engines.vllm import Chat, VllmEngine
+from arena.engines.chat import Chat
+from arena.engines.vllm import VllmEngine
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from arena.config import Config
 from arena.conversation import CHOICES, SIDES, Conversation, Pair
 from arena.markdown import Looks
 from arena.store import Store, open_store
+from arena.store.casting import OUTCOMES
 
 CATEGORIES = (("language:en", "prompt:short", "turns:one"), ("code", "language:de", "prompt:long", "turns:many"))
 VOTERS = 20  # votes for each voter
@@ -76,14 +77,15 @@ async def make(folder: Path, votes: Votes) -> None:
         db.executemany(
             "INSERT INTO category_sets VALUES (?, ?)", [(i, json.dumps(c)) for i, c in enumerate(CATEGORIES, 1)]
         )
-        db.executemany("INSERT INTO ballots VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", _ballots(votes))
-        db.executemany(f"INSERT INTO ballot_looks VALUES ({', '.join('?' * 11)})", _looks(len(votes.a)))
+        db.executemany("INSERT INTO ballots VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", _ballots(votes))
+        outcomes = ", ".join(f"sum(outcome = {number})" for number in range(len(OUTCOMES)))
+        more = ", ".join(f"{name} = {name} + excluded.{name}" for name in OUTCOMES)
         for number, categories in enumerate(CATEGORIES, 1):
             for category in ("all", *categories):
                 db.execute(
-                    "INSERT INTO counts SELECT ?, a, b, outcome, count(*) FROM ballots "
-                    "WHERE is_leak = 0 AND category_set = ? GROUP BY a, b, outcome "
-                    "ON CONFLICT DO UPDATE SET votes = votes + excluded.votes",
+                    f"INSERT INTO counts SELECT a, b, ?, {outcomes} FROM ballots "
+                    "WHERE is_leak = 0 AND category_set = ? GROUP BY a, b "
+                    f"ON CONFLICT DO UPDATE SET {more}",
                     (category, number),
                 )
     db.close()
@@ -91,15 +93,17 @@ async def make(folder: Path, votes: Votes) -> None:
 
 def _ballots(votes: Votes) -> Iterator[tuple[Any, ...]]:
     columns = (votes.a + 1, votes.b + 1, votes.outcome, votes.voter)
+    looks = _looks(len(votes.a))
     for number, row in enumerate(zip(*(column.tolist() for column in columns), strict=True), 1):
-        yield (number, *row, 20_000 + number // 3000, 1 + (number % 5 == 0), int(number % 100 == 0), 0.01)
+        known = (20_000 + number // 3000, 1 + (number % 5 == 0), int(number % 100 == 0), 0.01)
+        yield (number, *row, *known, next(looks))
 
 
-def _looks(votes: int) -> Iterator[tuple[int, ...]]:
+def _looks(votes: int) -> Iterator[str]:
     rng = np.random.default_rng(SEED)
     for number in range(1, votes + 1, 100_000):
         rows = rng.poisson(20, (min(100_000, votes + 1 - number), 10)).tolist()
-        yield from ((number + place, *row) for place, row in enumerate(rows))
+        yield from (" ".join(map(str, row)) for row in rows)
 
 
 # The boards, each in a process of its own

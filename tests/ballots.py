@@ -62,11 +62,13 @@ class Station:
         """What is counted, by names."""
         return {
             (a, b, outcome): votes
-            for a, b, outcome, votes in await self.sql(
-                "SELECT one.name, other.name, outcome, votes FROM counts JOIN entrants one ON one.id = a "
-                "JOIN entrants other ON other.id = b WHERE category = :category AND votes != 0",
+            for a, b, *outcomes in await self.sql(
+                "SELECT one.name, other.name, wins_a, wins_b, ties, both_bad FROM counts "
+                "JOIN entrants one ON one.id = a JOIN entrants other ON other.id = b WHERE category = :category",
                 category=category,
             )
+            for outcome, votes in enumerate(outcomes)
+            if votes
         }
 
     async def _cast(self, vote: Cast) -> Conversation:

@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,9 +11,7 @@ from urllib.parse import urlsplit
 
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright, expect
 
-from arena.backend import READY, Status
 from arena.conversation import SIDES, Side
-from arena.errors import BackendTimeout
 from arena.providers.script import Cue, CuedBackend
 from tests.house import House
 
@@ -206,7 +204,7 @@ async def open_line(url: str) -> AsyncIterator[tuple[Line, str]]:
         await server.wait_closed()
 
 
-# Every state of every page
+# What a model may say
 
 RICH = """## Why the sky is blue
 
@@ -234,77 +232,3 @@ PLAIN = "The air throws blue light about more than red light.\n\nSo blue reaches
 HALF = "The air throws blue light about more than red light.\n\nSo blue reaches"
 
 PROMPTS = str(Path(__file__).parent.parent / "prompts.toml")
-
-
-async def tour(window: Window) -> AsyncGenerator[str, None]:
-    """Lead a window through every state a visitor can see; yields the name of each."""
-    page, house = window.page, window.house
-    window.foresees("Failed to load resource: the server responded with a status of 4")
-    first, second = house.backends.values()
-
-    first.become(Status("loading", "loading the weights", 0.4))
-    await page.goto("/")
-    yield "start-loading"
-    await page.get_by_label("Your prompt").fill("Why is the sky blue?")
-    await page.keyboard.press("Enter")
-    await window.is_in("drawing")
-    yield "battle-drawing"
-    first.become(Status("failed", "its engine did not start; the log says why"))
-    await window.is_in("unavailable")
-    yield "battle-unavailable"
-    await page.goto("/")
-    yield "start-down"
-    for backend in (first, second):
-        backend.become(READY)
-    await page.goto("/")
-    yield "start"
-    await page.goto("/?prompt=a-weekend-for-little-money")
-    yield "start-filled"
-    await page.goto("/")
-    await page.get_by_label("Your prompt").fill("word " * 2401)
-    yield "start-too-long"
-    await page.keyboard.press("Enter")
-    await page.get_by_role("heading", name="The prompt has").wait_for()
-    yield "error-too-long"
-    await page.goto("/conversations/01a206f0-0000-7000-8000-000000000000")
-    yield "error-not-found"
-
-    cues = await window.starts("Why is the sky blue?\nPlease answer for a curious child, with an example.")
-    yield "battle-waiting"
-    cues["a"].say(RICH[:330])
-    cues["b"].say(HALF)
-    await page.get_by_text("So blue reaches").wait_for()
-    yield "battle-streaming"
-    cues["a"].say(RICH[330:])
-    cues["a"].end()
-    cues["b"].fail(BackendTimeout("too slow"))
-    await window.is_in("broken")
-    yield "battle-broken"
-    await page.get_by_role("button", name="Try side B again").click()
-    await window.is_in("writing")
-    cue = await window.backend("b").asked()
-    cue.say(PLAIN)
-    cue.end()
-    await window.is_in("vote")
-    yield "battle-vote"
-    cues = await window.asks_on("And at sunset?")
-    cues["a"].say("Then the light travels through more air, which takes the blue out.")
-    cues["b"].say("Red.")
-    cues["b"].end()
-    await page.locator("#t2a-text").get_by_text("Then the light").wait_for()
-    yield "battle-second-turn"
-    await page.get_by_role("button", name="Stop both").click()
-    await window.is_in("vote")
-    yield "battle-stopped"
-    await page.get_by_role("button", name="Regenerate B", exact=True).click()
-    await window.is_in("writing")
-    cue = await window.backend("b").asked()
-    cue.say("Red, and orange.")
-    cue.end()
-    await window.is_in("vote")
-    await page.get_by_role("link", name="Version 1").last.click()
-    await page.get_by_text("1 of 2").wait_for()
-    await page.get_by_text("Edit the prompt").click()
-    yield "battle-earlier-version"
-    await window.votes()
-    yield "battle-revealed"

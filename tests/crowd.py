@@ -10,7 +10,7 @@ from pathlib import Path
 from uuid import UUID
 
 from arena.conversation import CHOICES
-from arena.store.casting import LOOKS_OF_SIDES, voter_number
+from arena.store.casting import voter_number
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 ANSWER = "It depends on **{word}**, as {model} sees it."
@@ -84,23 +84,23 @@ def _battle(
         )
     row = (
         ballot, numbers[a], numbers[b], CHOICES.index(choice), voter_number(voter), int(at.timestamp() // 86400),
-        rng.choice(sets)[0], int(rng.random() < crowd.leaks), share,
+        rng.choice(sets)[0], int(rng.random() < crowd.leaks), share, " ".join(_looks(rng) + _looks(rng)),
     )  # fmt: skip
     database.execute(
-        "INSERT INTO ballots (id, a, b, outcome, voter, day, category_set, is_leak, probability) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO ballots (id, a, b, outcome, voter, day, category_set, is_leak, probability, looks) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         row,
-    )
-    looks = [rng.randrange(1, 900) if "characters" in name else rng.randrange(4) for name in LOOKS_OF_SIDES]
-    places = ", ".join("?" * (len(looks) + 1))
-    database.execute(
-        f"INSERT INTO ballot_looks (ballot, {', '.join(LOOKS_OF_SIDES)}) VALUES ({places})", (ballot, *looks)
     )
     database.execute(
         "INSERT INTO votes (conversation_id, voter_id, turn, choice, created_at, ballot) "
         "VALUES (?, ?, 1, ?, ?, ?)",
         (key, voter, choice, moment, ballot),
     )
+
+
+def _looks(rng: random.Random) -> list[str]:
+    """Of one side: its characters, headers, lists, bold and code blocks."""
+    return [str(rng.randrange(1, 900)), *(str(rng.randrange(4)) for _ in range(4))]
 
 
 def _choice(rng: random.Random, apart: float) -> str:
@@ -112,20 +112,19 @@ def _choice(rng: random.Random, apart: float) -> str:
 def _count(database: sqlite3.Connection) -> None:
     """The counts anew, as the votes stand."""
     database.execute("DELETE FROM counts")
+    outcomes = ", ".join(f"sum(outcome = {number})" for number in range(4))
     counted = (
         "FROM ballots JOIN votes ON votes.ballot = ballots.id JOIN voters ON voters.id = votes.voter_id "
         "{join} WHERE is_leak = 0 AND set_aside_at IS NULL"
     )
     database.execute(
-        "INSERT INTO counts SELECT 'all', a, b, outcome, count(*) "
-        + counted.format(join="")
-        + " GROUP BY a, b, outcome"
+        f"INSERT INTO counts SELECT a, b, 'all', {outcomes} " + counted.format(join="") + " GROUP BY a, b"
     )
     join = "JOIN category_sets ON category_sets.id = category_set, json_each(category_sets.names)"
     database.execute(
-        "INSERT INTO counts SELECT json_each.value, a, b, outcome, count(*) "
+        f"INSERT INTO counts SELECT a, b, json_each.value, {outcomes} "
         + counted.format(join=join)
-        + " GROUP BY json_each.value, a, b, outcome"
+        + " GROUP BY a, b, json_each.value"
     )
 
 

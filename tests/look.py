@@ -1,45 +1,46 @@
-"""Pictures of every page in every state, to be looked at: `python -m tests.look` writes them into screenshots/."""
+"""Pictures of every page in every state, to be looked at: `python -m tests.look` writes them into screenshots/.
+
+With names, or how they begin, it writes those alone: `python -m tests.look battle-vote admin`.
+"""
 
 import asyncio
-from itertools import product
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
 from playwright.async_api import Browser
 
-from tests.browser import LAPTOP, PHONE, PROMPTS, open_chromium, open_window, tour
-from tests.house import open_house
+from tests.browser import LAPTOP, PHONE, open_chromium
+from tests.sights import SIGHTS, open_sight
 
 FOLDER = Path(__file__).parent.parent / "screenshots"
 SIZES = {"wide": LAPTOP, "phone": PHONE}
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
-async def look(browser: Browser, size: str, scheme: Literal["light", "dark"]) -> None:
-    """One tour of an arena of its own."""
+async def look(browser: Browser, name: str) -> None:
+    """One sight, from top to bottom, in every size and scheme."""
     with TemporaryDirectory() as folder:
-        async with open_house(Path(folder), prompts=PROMPTS) as house:
-            options = {
-                "size": SIZES[size],
-                "color_scheme": scheme,
-                "has_touch": size == "phone",
-                "reduced_motion": "reduce",
-            }
-            async with open_window(browser, house, **options) as window:
-                number = 0
-                async for name in tour(window):
-                    number += 1
-                    file = FOLDER / f"{number:02}-{name}-{size}-{scheme}.png"
-                    await window.page.screenshot(path=file, caret="initial", full_page=False)
+        async with open_sight(browser, Path(folder), name) as window:
+            page = window.page
+            is_long = not await page.locator("dialog[open]").count()
+            for size, (width, height) in SIZES.items():
+                await page.set_viewport_size({"width": width, "height": height})
+                await page.evaluate("scrollTo({ top: 0, behavior: 'instant' })")
+                for scheme in SCHEMES:
+                    await page.emulate_media(color_scheme=scheme)
+                    file = FOLDER / f"{name}-{size}-{scheme}.png"
+                    await page.screenshot(path=file, caret="initial", full_page=is_long)
 
 
-async def main() -> None:
+async def main(wanted: list[str]) -> None:
     FOLDER.mkdir(exist_ok=True)
     async with open_chromium() as browser:
-        for size, scheme in product(SIZES, SCHEMES):
-            await look(browser, size, scheme)
+        for name in SIGHTS:
+            if not wanted or name.startswith(tuple(wanted)):
+                await look(browser, name)
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(sys.argv[1:]))

@@ -87,7 +87,7 @@ async def test_another_site_cannot_set_anybody_aside(house: House, operator: Vis
 @pytest.mark.parametrize("path", ["/admin", "/admin/battles?q=two+words", "/admin/voters"])
 async def test_a_login_leads_to_the_page_that_was_asked_for(visitor: Visitor, path: str) -> None:
     form = (await visitor.gets(path, **BROWSER)).text
-    [to] = re.findall(r'name="to" value="([^"]*)"', form)
+    [to] = re.findall(r'<input type="hidden" name="to" value="([^"]*)"', form)
     reply = await visitor.posts("/admin/login", token=TOKEN, to=unescape(to))
     assert reply.headers["location"] == path
 

@@ -60,6 +60,13 @@ def test_a_battle_with_a_picture_belongs_to_image() -> None:
     assert "image" not in appraiser().conversation(plain).categories
 
 
+def test_a_battle_with_a_document_belongs_to_document() -> None:
+    plain = battle(ENGLISH)
+    handed_in = replace(plain, turns=(replace(plain.turns[0], documents=1),))
+    assert "document" in appraiser().conversation(handed_in).categories
+    assert "document" not in appraiser().conversation(plain).categories
+
+
 def test_a_prompt_is_looked_through_once_from_its_opening_to_its_vote() -> None:
     one = appraiser()
     assert one.prompt(ENGLISH) is one.prompt(ENGLISH)

@@ -1,5 +1,7 @@
 """What cannot be used is refused with a clear page and the right status: nothing is stored, nothing is lost."""
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator
 from html import unescape
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 
 from arena.backend import Status
 from arena.providers.script import CuedBackend
-from tests.house import House, Visitor, open_house
+from tests.house import House, Visitor, logged, open_house
 
 ROUTES = [
     ("GET", ""),
@@ -112,7 +114,7 @@ async def test_a_refused_follow_up_leaves_the_battle_as_it_was(visitor: Visitor)
         reply = await visitor.posts(f"{visitor.path}/turns", prompt=prompt)
         assert reply.status_code == status
         assert f'action="{visitor.path}/turns"' in reply.text or not draft(reply)
-        assert f'href="{visitor.path}">Back to the battle' in reply.text
+        assert f'href="{visitor.path}">Back to the conversation' in reply.text
     assert await counts(visitor.house) == before
     assert (await visitor.votes("a")).status_code == 303
 
@@ -248,6 +250,29 @@ async def test_a_form_with_too_many_fields_is_refused(visitor: Visitor) -> None:
     reply = await visitor.sends("/conversations", b"prompt=Why?" + b"&x=1" * 60)
     assert reply.status_code == 400
     assert "more than 50 fields" in reply.text
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "body"),
+    [
+        ("/conversations", "application/x-www-form-urlencoded", b"prompt=Why"),
+        ("/attachments", "multipart/form-data; boundary=x", b"--x\r\nContent-Disposition: form-data; name=a\r\n"),
+    ],
+)
+async def test_who_hangs_up_in_the_middle_of_a_form_is_no_fault_of_ours(
+    house: House, caplog: pytest.LogCaptureFixture, path: str, kind: str, body: bytes
+) -> None:
+    caplog.set_level(logging.INFO)
+    address = httpx.URL(house.url)
+    async with logged(f"POST {path}: 400"):
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+        head = f"POST {path} HTTP/1.1\r\nHost: arena\r\nContent-Type: {kind}\r\nContent-Length: 5000\r\n"
+        writer.write(f"{head}Expect: 100-continue\r\n\r\n".encode())
+        assert b"100" in await reader.readline()  # the server has begun to read it
+        writer.write(body)
+        await writer.drain()
+        writer.close()
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 # Faults of our own

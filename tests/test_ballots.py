@@ -21,7 +21,7 @@ from sqlalchemy import create_engine
 
 from arena.appraisal import Appraisal, Appraiser
 from arena.config import Config
-from arena.conversation import CHOICES, SIDES, Conversation, Pair
+from arena.conversation import CHOICES, SIDES, Asked, Conversation, Pair
 from arena.errors import NotFound, StoreError
 from arena.store import open_store
 from arena.store.casting import day_of, voter_number
@@ -47,8 +47,7 @@ async def test_a_vote_puts_its_ballot_with_the_looks_of_both_sides(polls: Statio
     assert voted.vote is not None
     ballot = (await polls.sql("SELECT outcome, voter, day, is_leak, probability FROM ballots"))[0]
     assert ballot == (2, voter_number("ann"), day_of(voted.vote.created_at), 0, 0.5)
-    looks = await polls.sql("SELECT headers_a, lists_a, bold_a, headers_b, lists_b, bold_b FROM ballot_looks")
-    assert looks == [(1, 2, 0, 0, 0, 1)]
+    assert await polls.sql("SELECT looks FROM ballots") == [("18 1 2 0 0 6 0 0 1 0",)]
 
 
 async def test_a_vote_is_counted_once_in_all_and_once_in_each_of_its_categories(polls: Station) -> None:
@@ -84,7 +83,8 @@ async def test_a_number_that_was_rolled_back_is_not_remembered(polls: Station) -
 async def test_a_battle_over_http_ends_in_a_ballot(house: House, visitor: Visitor) -> None:
     await visitor.plays()
     await visitor.votes("both_bad")
-    assert await house.sql("SELECT category, outcome, votes FROM counts WHERE category = 'all'") == [("all", 3, 1)]
+    counted = "SELECT wins_a, wins_b, ties, both_bad FROM counts WHERE category = 'all'"
+    assert await house.sql(counted) == [(0, 0, 0, 1)]
     assert (await house.context.store.box.verify()).is_clean
 
 
@@ -119,7 +119,7 @@ async def test_a_prompt_that_comes_while_another_is_looked_through_is_not_overlo
     battle = await polls.answered(Cast(prompt="word " * 1000))
     vote = asyncio.create_task(polls.store.cast_vote(battle.id, "ann", "a"))
     await asyncio.to_thread(slow.begun.wait, 10)
-    battle = await polls.store.open_turn(battle.id, "ann", "And then?", turns_allowed=2)
+    battle = await polls.store.open_turn(battle.id, "ann", Asked("And then?"), turns_allowed=2)
     for side in SIDES:
         done = replace(battle.last.answers[side], state="done", text="Then.")
         await polls.store.finish_answer(battle.id, 2, done)
@@ -243,14 +243,14 @@ async def test_speeds_are_medians_of_the_latest_answers(polls: Station) -> None:
 @pytest.mark.parametrize(
     ("damage", "found"),
     [
-        ("UPDATE counts SET votes = votes + 1 WHERE category = 'all'", "counts"),
+        ("UPDATE counts SET ties = ties + 1 WHERE category = 'all'", "counts"),
         ("DELETE FROM counts WHERE category = 'turns:one'", "counts"),
-        ("INSERT INTO counts VALUES ('all', 2, 1, 3, 5)", "counts"),
+        ("INSERT INTO counts VALUES (2, 1, 'all', 0, 0, 0, 5)", "counts"),
         ("UPDATE ballots SET outcome = 3 - outcome WHERE id = 1", "wrong"),
         ("UPDATE ballots SET voter = 7 WHERE id = 1", "wrong"),
         ("UPDATE ballots SET is_leak = 1 WHERE id = 1", "restated"),
-        ("UPDATE ballot_looks SET bold_a = 99 WHERE ballot = 1", "restated"),
-        ("DELETE FROM ballot_looks WHERE ballot = 1", "restated"),
+        ("UPDATE ballots SET looks = '1 2 3 4 5 6 7 8 9 10' WHERE id = 1", "restated"),
+        ("UPDATE ballots SET looks = '' WHERE id = 1", "restated"),
         ("UPDATE votes SET ballot = NULL WHERE ballot = 1", "missing stray"),
         ("UPDATE entrants SET name = 'Somebody else' WHERE name = 'Aurora Prime'", "wrong"),
     ],
@@ -273,7 +273,7 @@ async def test_a_repair_is_told_from_new_ballots(polls: Station) -> None:
     before = await polls.store.box.roll()
     await polls.store.box.verify(repair=True)
     assert (await polls.store.box.roll()).repairs == before.repairs
-    await polls.sql("UPDATE counts SET votes = 9")
+    await polls.sql("UPDATE counts SET ties = 9")
     await polls.store.box.verify(repair=True)
     assert (await polls.store.box.roll()).repairs > before.repairs
 

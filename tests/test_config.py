@@ -79,6 +79,8 @@ def missing(text: str, *keys: str) -> list[str]:
         "access",
         "pages",
         "live",
+        "blind",
+        "votes",
         "router",
         "matchmaker",
         "leaderboard",
@@ -498,3 +500,13 @@ def problem_of(tables: dict[str, Any]) -> str | None:
     except ConfigError as exc:
         return str(exc)
     return None
+
+
+def test_a_vote_does_not_count_while_it_can_still_be_undone() -> None:
+    words = refused({"models": [], "blind": {"undo_seconds": 10.0, "count_after_seconds": 5.0}})
+    assert "blind.count_after_seconds: 5 is less than undo_seconds" in words
+
+
+def test_a_reason_is_offered_once() -> None:
+    words = refused({"models": [], "votes": {"reasons": ["Clear"], "faults": ["Clear"]}})
+    assert 'the name "Clear" is used 2 times' in words

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from arena.store.casting import OUTCOMES
 from tests.ballots import Cast, station
 from tests.house import tables
 from tests.processes import kept, run, write_config
@@ -24,11 +25,11 @@ async def test_a_sound_database_is_said_to_be_one(tmp_path: Path) -> None:
 
 
 async def test_damage_is_told_and_left_alone(tmp_path: Path) -> None:
-    await polled(tmp_path, "UPDATE counts SET votes = 7 WHERE category = 'all' AND outcome = 2")
+    await polled(tmp_path, "UPDATE counts SET ties = 7 WHERE category = 'all'")
     done = await run(tmp_path, "db", "verify")
     assert done.status == 1
     assert "1 counts are not the sum of their ballots" in done.text
-    assert kept(tmp_path, "SELECT votes FROM counts WHERE category = 'all' AND outcome = 2") == [(7,)]
+    assert kept(tmp_path, "SELECT ties FROM counts WHERE category = 'all'") == [(7,)]
 
 
 async def test_damage_is_mended_where_that_is_asked(tmp_path: Path) -> None:
@@ -38,4 +39,4 @@ async def test_damage_is_mended_where_that_is_asked(tmp_path: Path) -> None:
     assert "3 ballots say something else than their vote" in done.text
     assert done.text.endswith("All of it is mended.\n")
     assert (await run(tmp_path, "db", "verify")).status == 0
-    assert kept(tmp_path, "SELECT sum(votes) FROM counts WHERE category = 'all'") == [(3,)]
+    assert kept(tmp_path, f"SELECT sum({' + '.join(OUTCOMES)}) FROM counts WHERE category = 'all'") == [(3,)]

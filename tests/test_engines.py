@@ -14,12 +14,15 @@ from typing import Any
 import psutil
 import pytest
 import pytest_asyncio
+from PIL import Image as PillowImage
 
 from arena import config
-from arena.backend import Backend, Delta, Message, Prompt, Sampling, Status, Usage
+from arena.backend import Backend, Delta, Image, Message, Prompt, Sampling, Status, Usage
 from arena.engines import EnginePool, smollm2
-from arena.engines.vllm import VllmEngine, shows_system_role
+from arena.engines.chat import shows_system_role
+from arena.engines.vllm import VllmEngine
 from arena.errors import BackendRefused, BackendUnreachable, ConfigError, PromptTooLong
+from tests.photos import encoded
 
 ROOT = Path(__file__).parent.parent
 
@@ -268,6 +271,17 @@ async def test_it_keeps_ctrl_c_from_the_engine_s_processes(loaded: Loaded) -> No
 async def test_it_says_so_when_a_prompt_is_longer_than_the_context(loaded: Loaded) -> None:
     with pytest.raises(PromptTooLong):
         await answer(loaded.engine, asking("word " * 3000))
+
+
+@engine
+@on_the_engine_s_loop
+async def test_a_picture_for_a_checkpoint_that_reads_text_alone_is_refused_and_nothing_else_breaks(
+    loaded: Loaded,
+) -> None:
+    picture = Message("user", "What is this?", (Image("image/png", encoded(PillowImage.new("RGB", (8, 8)))),))
+    with pytest.raises(BackendRefused):
+        await answer(loaded.engine, Prompt((picture,), Sampling(max_tokens=4)))
+    assert "Paris" in text(await answer(loaded.engine, asking("What is the capital of France?")))
 
 
 @engine

@@ -18,6 +18,7 @@ import pytest
 from pyarrow import parquet
 
 from arena.export import COLUMNS, FORMATS, WHOLE
+from arena.export.own import NESTED
 from tests.memory import measured
 from tests.processes import CHECKOUT, Guest, counted, kept, run, scripted, serve, write_config
 
@@ -95,7 +96,7 @@ def read(kind: str, content: bytes) -> list[dict[str, Any]]:
 
 
 def _parsed(row: dict[str, Any]) -> dict[str, Any]:
-    return {"turns": json.loads(row["turns"])}
+    return {name: json.loads(row[name]) for name in NESTED}
 
 
 def _flat(vote: dict[str, Any]) -> dict[str, Any]:

@@ -199,6 +199,22 @@ async def test_on_a_full_disk_a_prompt_is_refused_in_words_and_pages_are_served_
     assert kept(tmp_path, "SELECT prompt FROM turns") == [("Is there room?",)]
 
 
+@pytest.mark.parametrize("size", [10, 3_000_000])  # one that stays in memory, one that waits on the disk
+async def test_on_a_full_disk_a_file_is_refused_in_words_and_taken_when_there_is_room_again(
+    tmp_path: Path, size: int
+) -> None:
+    async with serve(tmp_path, FAST) as served, served.guest() as guest:
+        file = {"file": ("notes.txt", b"a" * size, "text/plain")}
+        form = {"to": "/conversations"}
+        with served.full_disk():
+            reply = await guest.http.post("/attachments", files=file, data=form)
+            assert reply.status_code == 503
+            assert "Nothing was stored; please try again." in reply.text
+        reply = await guest.http.post("/attachments", files=file, data=form)
+        assert "notes.txt" in reply.text
+    assert kept(tmp_path, "SELECT name, length(text) FROM attachments") == [("notes.txt", size)]
+
+
 async def test_text_in_flight_outlives_a_disk_that_was_full_for_a_while(tmp_path: Path) -> None:
     arena = scripted(counted(90, "a"), counted(90, "b"), words_per_second=30, live={"checkpoint_seconds": 0.1})
     async with serve(tmp_path, arena) as served, served.guest() as guest:

@@ -272,6 +272,6 @@ def test_help_waits_for_no_library_of_the_server() -> None:
 
 
 def test_the_app_waits_for_no_engine_and_no_export() -> None:
-    heavy = {"vllm", "torch", "transformers", "pyarrow", "httpx", "aiohttp"}
+    heavy = {"vllm", "torch", "transformers", "pyarrow", "httpx", "aiohttp", "PIL", "pypdfium2"}
     found = imported("-c", "import arena.app") & heavy
     assert not found

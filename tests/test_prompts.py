@@ -17,7 +17,7 @@ from arena.backend import Status
 from arena.config import read as configured
 from arena.errors import ConfigError
 from arena.prompts import OFFERED, StartingPrompt, find, offer, read, surprise
-from arena.views.start import _languages
+from arena.views.languages import reads
 from tests.house import House, Screen, Visitor, open_house
 from tests.processes import CHECKOUT, run, scripted, write_config
 
@@ -247,7 +247,7 @@ def test_a_prompt_is_found_by_its_key_alone() -> None:
 )
 def test_the_browser_says_which_languages_are_dear(header: str, languages: list[str]) -> None:
     request = Request({"type": "http", "headers": [(b"accept-language", header.encode())]})
-    assert _languages(request) == languages
+    assert reads(request) == languages
 
 
 # The page

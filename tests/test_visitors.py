@@ -1,6 +1,5 @@
 """Who asks: the signed cookie, pages of other sites, and what a browser is told to allow."""
 
-import re
 import stat
 from html.parser import HTMLParser
 from pathlib import Path
@@ -205,20 +204,3 @@ async def test_a_page_is_kept_by_no_cache(visitor: Visitor) -> None:
     await visitor.plays()
     for path in ("/", visitor.path, "/nowhere"):
         assert (await visitor.gets(path)).headers["cache-control"] == "no-store"
-
-
-async def test_a_static_file_is_kept_for_a_year_under_its_version(visitor: Visitor) -> None:
-    page = (await visitor.gets("/")).text
-    addresses = re.findall(r'(?:href|src)="(/static/[^"]+)"', page)
-    assert len(addresses) >= 5
-    for address in addresses:
-        reply = await visitor.gets(address)
-        assert reply.status_code == 200
-        assert reply.headers["cache-control"] == "public, max-age=31536000, immutable"
-
-
-async def test_a_static_file_without_its_version_is_asked_for_again(visitor: Visitor) -> None:
-    first = await visitor.gets("/static/arena.css")
-    assert first.headers["cache-control"] == "no-cache"
-    again = await visitor.gets("/static/arena.css", **{"if-none-match": first.headers["etag"]})
-    assert again.status_code == 304

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import shutil
 import site
 import subprocess
@@ -70,6 +71,7 @@ def test_the_wheel_has_every_file_the_arena_reads(wheel: Path) -> None:
     assert {
         "arena/config.toml",
         "arena/prompts.toml",
+        "arena/locales/fr/LC_MESSAGES/arena.po",
         "arena/static/vendor/htmx.min.js",
         "arena/py.typed",
     } <= inside
@@ -122,8 +124,10 @@ async def _looks_around(visitor: httpx.AsyncClient) -> None:
     assert "Start the battle" in start.text
     assert "Surprise me" in start.text
     for file in ("arena.css", "code.css", "arena.js", "icon.svg", "vendor/htmx.min.js", "vendor/hx-sse.min.js"):
-        assert f"/static/{file}?v=" in start.text
-        assert (await visitor.get(f"/static/{file}")).status_code == 200
+        stem, _, suffix = file.rpartition(".")
+        (address,) = re.findall(rf'"(/static/{re.escape(stem)}\.[0-9a-f]{{8}}\.{suffix})"', start.text)[:1]
+        for path in (address, f"/static/{file}"):
+            assert (await visitor.get(path)).status_code == 200
     while (models := (await visitor.get("/healthz")).json()["models"]) and any(
         model["state"] in ("waiting", "loading") for model in models.values()
     ):

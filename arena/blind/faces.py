@@ -28,6 +28,11 @@ def faces(conversation: Conversation, config: Config) -> dict[Side, Face] | None
     return {side: _face(model, config) for side, model in conversation.models.items()}
 
 
+def names(conversation: Conversation, config: Config) -> dict[Side, str]:
+    """The name of each side where the visitor may know, otherwise none."""
+    return {side: face.name for side, face in (faces(conversation, config) or {}).items()}
+
+
 def _face(name: str, config: Config) -> Face:
     """A model that has left config.toml since keeps its name."""
     try:

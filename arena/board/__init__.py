@@ -6,6 +6,7 @@
     making.py     the same ballots, settings and view give the same board, to its last digit
     odd.py        voters whose votes do not look like judgements
     boards.py     the boards of a server: computed when asked for, at most every few seconds
+    late.py       votes whose names nobody asks for, counted after a while
 
 Importing it does not import numpy: the first board does, in its thread.
 """

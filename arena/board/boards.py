@@ -12,6 +12,7 @@ from arena.board.values import ALL, Board, LeftOut, Neighbours, OddVoter, View
 from arena.config import Config
 from arena.errors import NotFound, StoreError, Unprocessable
 from arena.store import Roll, Store
+from arena.words import _
 
 if TYPE_CHECKING:
     from arena.board.odd import Suspicions
@@ -68,7 +69,7 @@ class Boards:
         async with self._turn:
             board = self._fresh(asked) or await self._renewed(asked)
         if view.category != ALL and view.category not in board.categories:
-            raise NotFound(f"There are no votes in the category {view.category}.")
+            raise NotFound(_("There are no votes in the category {category}.").format(category=view.category))
         return await asyncio.to_thread(_ordered, board, view)
 
     async def fragile(self, view: View | None = None, pairs: int = 20) -> tuple[Neighbours, ...]:
@@ -112,13 +113,13 @@ class Boards:
             log.error("votes could not be given their ballots: %s", exc)
 
     def _fresh(self, view: View) -> Board | None:
-        board, _, at = self._boards.get(view, (None, None, 0.0))
+        board, _roll, at = self._boards.get(view, (None, None, 0.0))
         return board if monotonic() - at < self._settings.refresh_seconds else None
 
     async def _renewed(self, view: View) -> Board:
         """The board as it was where nothing has happened since, or a new one."""
         poll = await self._caught_up()
-        board, roll, _ = self._boards.get(view, (None, None, 0.0))
+        board, roll, _at = self._boards.get(view, (None, None, 0.0))
         if board is None or roll != poll.roll:
             board = await self._computed(view, poll)
         self._boards.pop(view, None)
@@ -156,13 +157,13 @@ async def board_of(config: Config, store: Store, view: View) -> Board:
 
     electorate = await poll.from_counts(store.box, view)
     if view.category != ALL and view.category not in electorate.categories:
-        raise NotFound(f"There are no votes in the category {view.category}.")
+        raise NotFound(_("There are no votes in the category {category}.").format(category=view.category))
     return making.make(view, config.leaderboard, electorate, datetime.now(UTC))
 
 
 def _check(view: View) -> None:
     if view.is_weighted and view.is_style_controlled:
-        raise Unprocessable("A board is either weighted or without style, not both: drop one of the two.")
+        raise Unprocessable(_("A board is either weighted or without style, not both: drop one of the two."))
 
 
 def _ordered(board: Board, view: View) -> Board:

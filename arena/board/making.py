@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -33,6 +33,7 @@ from arena.rating.counts import Floats
 from arena.rating.ranks import RankSet, anytime_radius
 from arena.rating.spread import Z95
 from arena.rating.style import Contests, fit_style
+from arena.words import _
 
 SEED = 2026
 DIGITS = 2
@@ -52,7 +53,7 @@ class Ratings:
 def make(view: View, settings: Leaderboard, electorate: Electorate, now: datetime) -> Board:
     """The board of that view. Raises `Unprocessable` where it cannot be computed."""
     tally = electorate.tally
-    ratings = _rate(view, electorate, tally)
+    ratings = _widened(_rate(view, electorate, tally), _unlisted(settings, electorate))
     centre = _centre(settings, electorate.names, ratings.strengths)
     standings = _standings(view, settings, electorate, ratings, centre)
     order = [electorate.names.index(s.name) for s in sorted(standings, key=lambda s: (-s.rating, s.name))]
@@ -118,6 +119,20 @@ def _rate(view: View, electorate: Electorate, tally: Tally) -> Ratings:
     return Ratings(found, found.strengths, _covariance(view, electorate, tally, found))
 
 
+def _widened(ratings: Ratings, unlisted: NDArray[np.bool_]) -> Ratings:
+    """No model with few votes surer than its information allows: one tie fits so well that it seems to fix all."""
+    if not unlisted.any():
+        return ratings
+    return replace(ratings, covariance=no_surer(ratings.covariance, ratings.fit.covariance, unlisted))
+
+
+def _unlisted(settings: Leaderboard, electorate: Electorate) -> NDArray[np.bool_]:
+    """The models that are listed apart."""
+    counts = electorate.counts
+    few: NDArray[np.bool_] = counts.sum(axis=(1, 2)) + counts.sum(axis=(0, 2)) < settings.min_votes
+    return few
+
+
 def _covariance(view: View, electorate: Electorate, tally: Tally, found: Fit) -> Floats:
     """By voter, unless that is not wanted or nobody knows whose the votes are."""
     alone = sandwich(tally, found)
@@ -147,7 +162,7 @@ def _without_style(view: View, electorate: Electorate, tally: Tally, found: Fit)
     try:
         style = fit_style(contests, int(firm.sum()))
     except (NotConverged, np.linalg.LinAlgError) as exc:
-        raise Unprocessable("There are too few votes here to take the looks of answers out of them.") from exc
+        raise Unprocessable(_("There are too few votes here to take the looks of answers out of them.")) from exc
     strengths, covariance = found.strengths.copy(), _covariance(view, electorate, tally, found)
     strengths[firm] = style.strengths + found.strengths[firm].mean()
     covariance[np.ix_(firm, firm)] = style.covariance
@@ -176,7 +191,7 @@ def _standings(
     wins, losses = of_a[:, 0] + of_b[:, 1], of_a[:, 1] + of_b[:, 0]
     ties, both_bad = of_a[:, 2] + of_b[:, 2], of_a[:, 3] + of_b[:, 3]
     votes = wins + losses + ties + both_bad
-    is_listed = votes >= settings.min_votes
+    is_listed = ~_unlisted(settings, electorate)
     points = np.round(centre + POINTS * ratings.strengths, DIGITS)
     spread = np.round(POINTS * _half_widths(view, ratings.covariance), DIGITS)
     sets = _rank_sets(view, ratings, np.flatnonzero(is_listed))

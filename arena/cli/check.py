@@ -33,6 +33,7 @@ MENDS = {
     "busy": "It is over its limit for now. requests_per_minute and max_concurrency keep the arena below it.",
     "timeout": "Is it loading, or overloaded? first_token_seconds of the model says how long to wait.",
     "refused": "Check the key, the name of the model or deployment, base_url, and the sampling parameters.",
+    "parameters": "Check the sampling parameters: what a visitor may set, the service may not take.",
     "broken": "Something answers at base_url, but not in this format: check format and base_url.",
     "filtered": "The service declined a harmless question: look at the settings of its content filter.",
     "too_long": "The system prompt does not fit: shorten it, or raise max_model_len.",

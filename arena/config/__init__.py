@@ -33,9 +33,11 @@ from arena.config.settings import (
     Live,
     Matchmaking,
     Model,
+    Modes,
     Routing,
     Server,
     Texts,
+    Votes,
 )
 
 __all__ = [
@@ -58,6 +60,7 @@ __all__ = [
     "Matchmaking",
     "Mistral",
     "Model",
+    "Modes",
     "OpenAI",
     "Provider",
     "Reka",
@@ -66,6 +69,7 @@ __all__ = [
     "Script",
     "Server",
     "Texts",
+    "Votes",
     "YandexGPT",
     "decode",
     "parse",

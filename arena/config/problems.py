@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from arena.config.backends import Assistant, Engine, Hosted, HuggingFace, Provider, Script
 from arena.config.settings import Config, Model, pattern, tag
 from arena.errors import BACKEND_ERRORS
+from arena.words import codes
 
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 _TOKEN = re.compile(r"[!-~]+")
@@ -29,6 +30,8 @@ def problems(config: Config, environ: Mapping[str, str]) -> Iterable[str]:
             yield from _script_problems(where, provider)
         else:
             yield from _key_problems(where, provider, environ)
+    yield from _language_problems(config.server.languages)
+    yield from _vote_problems(config)
     yield from _matchmaker_problems(config)
     yield from _tag_problems(config.leaderboard.tags)
     yield from _token_problems(config.access.admin_token_env, environ)
@@ -74,6 +77,25 @@ def _key_problems(where: str, provider: Hosted, environ: Mapping[str, str]) -> I
         yield f"{where}.api_key_env: the environment has no {key}. Set it before starting: export {key}=…"
 
 
+def _language_problems(languages: tuple[str, ...]) -> Iterable[str]:
+    for code in languages:
+        if code not in codes():
+            yield (
+                f'server.languages: there is no catalogue for "{code}". Known are: {", ".join(codes())}. '
+                "Name some of them, or write one (docs/languages.md)."
+            )
+
+
+def _vote_problems(config: Config) -> Iterable[str]:
+    blind = config.blind
+    if blind.count_after_seconds < blind.undo_seconds:
+        yield (
+            f"blind.count_after_seconds: {blind.count_after_seconds:g} is less than undo_seconds: a vote that "
+            "counts cannot be undone any more. Make it as long at least."
+        )
+    yield from _repeated("votes.reasons and votes.faults", [*config.votes.reasons, *config.votes.faults])
+
+
 def _token_problems(variable: str | None, environ: Mapping[str, str]) -> Iterable[str]:
     """The operator's token: hard to guess, and fit for a header. Never says what it is."""
     where = "access.admin_token_env"
@@ -116,6 +138,7 @@ def _matchmaker_problems(config: Config) -> Iterable[str]:
     targets = {name for names in rules.targets.values() for name in names}
     named = {
         "weights": set(rules.weights),
+        "image_weights": set(rules.image_weights),
         "boosted": set(rules.boosted),
         "targets": set(rules.targets) | targets,
         "strict_targets": set(rules.strict_targets),

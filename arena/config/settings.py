@@ -9,6 +9,7 @@ import msgspec
 
 from arena.config.backends import Engine, Provider
 from arena.config.types import Name, Positive, Seconds, Share, Table
+from arena.words import N_
 
 
 class Server(Table, frozen=True):
@@ -17,6 +18,8 @@ class Server(Table, frozen=True):
     host: str = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8000
     title: Name = "Arena"
+    public_url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s/?#]+/?$")] | None = None
+    languages: tuple[Name, ...] = ()
     secret_file: str = "arena.secret"
     shutdown_seconds: Seconds = 5.0
 
@@ -35,6 +38,27 @@ class Limits(Table, frozen=True):
     turns: Positive = 50
     first_token_seconds: Seconds = 60.0
     answer_seconds: Seconds = 600.0
+    images: Positive = 4
+    image_bytes: Positive = 10_000_000
+    image_side: Positive = 1568
+    image_pixels: Positive = 50_000_000
+    image_seconds: Seconds = 20.0
+    image_memory: Positive = 1_073_741_824
+    image_workers: Positive = 2
+    document_bytes: Positive = 20_000_000
+    document_pages: Positive = 200
+    document_characters: Positive = 60_000
+    document_seconds: Seconds = 20.0
+    document_memory: Positive = 536_870_912
+    document_workers: Positive = 2
+
+
+class Modes(Table, frozen=True):
+    """Whether visitors may choose models by name, two or one. `max_tokens`: the most that they may ask for."""
+
+    side_by_side: bool = True
+    direct: bool = True
+    max_tokens: Positive = 4096
 
 
 class Texts(Table, frozen=True):
@@ -76,6 +100,7 @@ class Matchmaking(Table, frozen=True):
     policy: Literal["weighted", "balanced", "informative"] = "weighted"
     floor: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.1
     weights: dict[Name, Weight] = {}
+    image_weights: dict[Name, Weight] = {}
     weight_of_others: Weight | None = None
     boosted: tuple[Name, ...] = ()
     targets: dict[Name, tuple[Name, ...]] = {}
@@ -83,8 +108,13 @@ class Matchmaking(Table, frozen=True):
     apart: tuple[Name, ...] = ()
     outages: tuple[Name, ...] = ()
 
-    def weight(self, model: "Model") -> float:
-        """How often the model is drawn: as `weights` says, else `weight_of_others`, else the model itself."""
+    def weight(self, model: "Model", *, has_images: bool = False) -> float:
+        """How often the model is drawn: as `weights` says, else `weight_of_others`, else the model itself.
+
+        For a battle about pictures, `image_weights` comes before all of them.
+        """
+        if has_images and model.name in self.image_weights:
+            return self.image_weights[model.name]
         others = model.weight if self.weight_of_others is None else self.weight_of_others
         return self.weights.get(model.name, others)
 
@@ -125,6 +155,39 @@ class Live(Table, frozen=True):
     cancel_when_unwatched_after: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 60.0
 
 
+class Blind(Table, frozen=True):
+    """What a battle gives away before its names are out. `pace`: of each side its own, or `even`: the slower's.
+
+    `reveal`: whether names are out with the vote, or wait to be asked for; until then a vote can be undone for a
+    while, and if nobody asks, it counts after `count_after_seconds`.
+    """
+
+    pace: Literal["own", "even"] = "own"
+    reveal: Literal["on_vote", "on_request"] = "on_vote"
+    undo_seconds: Seconds = 10.0
+    count_after_seconds: Seconds = 1800.0
+
+
+class Votes(Table, frozen=True):
+    """What visitors may say about a vote: tags that speak for a side, or against it, and words of their own."""
+
+    reasons: Annotated[tuple[Name, ...], msgspec.Meta(max_length=10)] = (
+        N_("Correct"),
+        N_("Clear"),
+        N_("Complete"),
+        N_("To the point"),
+        N_("Well written"),
+    )
+    faults: Annotated[tuple[Name, ...], msgspec.Meta(max_length=10)] = (
+        N_("Wrong"),
+        N_("Unclear"),
+        N_("Incomplete"),
+        N_("Too long"),
+        N_("Did not do what was asked"),
+    )
+    comment_characters: Positive = 2000
+
+
 class Model(Table, frozen=True):
     """A contender: one or more backends, a system prompt and sampling parameters under one name on the board."""
 
@@ -138,6 +201,7 @@ class Model(Table, frozen=True):
     aliases: tuple[str, ...] = ()
     weight: Weight = 1.0
     battle_only: bool = False
+    takes_system_prompt: bool | None = None
     text: bool = True
     vision: bool = False
     system_prompt: str = ""
@@ -160,7 +224,10 @@ class Config(Table, frozen=True):
     server: Server = Server()
     database: Database = Database()
     limits: Limits = Limits()
+    modes: Modes = Modes()
     live: Live = Live()
+    blind: Blind = Blind()
+    votes: Votes = Votes()
     access: Access = Access()
     pages: Texts = Texts()
     router: Routing = Routing()

@@ -1,16 +1,14 @@
-"""A backend that answers with a vLLM engine in this process: the one place that imports vLLM, and only to load.
+"""A backend that answers with a vLLM engine in this process. vLLM is imported when an engine is loaded, no sooner.
 
-Messages are rendered with the checkpoint's own chat template; what a prompt leaves open comes from its generation
-config. Knows nothing of the other engines, nor of the names models have on the board.
+Knows nothing of the other engines, nor of the names models have on the board. How a loaded engine is talked to is
+in `arena.engines.chat`.
 """
 
-import asyncio
 import dataclasses
 import logging
 import os
 import time
-import uuid
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from importlib.util import find_spec
 from math import exp
@@ -18,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arena import config
-from arena.backend import READY, Backend, Delta, Message, Prompt, Sampling, Status, Usage
+from arena.backend import READY, Backend, Delta, Prompt, Status, Usage
+from arena.engines.chat import Chat, shows_system_role
 from arena.engines.loading import Loading, Stopped
 from arena.engines.smollm2 import CHECKPOINT
 from arena.errors import (
@@ -28,13 +27,11 @@ from arena.errors import (
     BackendRefused,
     BackendUnreachable,
     ConfigError,
-    PromptTooLong,
 )
+from arena.words import N_
 
 if TYPE_CHECKING:
-    from vllm.renderers import BaseRenderer, ChatParams
-    from vllm.sampling_params import SamplingParams
-    from vllm.v1.engine.async_llm import AsyncLLM
+    pass
 
 logger = logging.getLogger(__name__)
 
@@ -43,9 +40,8 @@ CPU_CACHE_BYTES = 1 << 30
 
 NOT_INSTALLED = "vLLM is not installed: pip install 'arena[cpu]' (or 'arena[gpu]' with an NVIDIA GPU)"
 
-# How long `close` waits for a step of loading that cannot be interrupted, and for vLLM's processes (about five).
+# How long `close` waits for a step of loading that cannot be interrupted.
 _STOP_SECONDS = 5.0
-_SHUTDOWN_SECONDS = 10.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -63,9 +59,9 @@ class Step:
         return Status("loading", self.words, self.begin + (self.end - self.begin) * share)
 
 
-IMPORTING = Step("importing vLLM", 0.0, 0.2, 6)
-STARTING = Step("starting the engine", 0.2, 0.9, 15)
-WARMING = Step("warming up", 0.9, 1.0, 2)
+IMPORTING = Step(N_("importing vLLM"), 0.0, 0.2, 6)
+STARTING = Step(N_("starting the engine"), 0.2, 0.9, 15)
+WARMING = Step(N_("warming up"), 0.9, 1.0, 2)
 
 
 class VllmEngine(Backend):
@@ -85,7 +81,7 @@ class VllmEngine(Backend):
         if self._status.state == "loading":
             return self._step.status(time.monotonic() - self._entered)
         if self._status.state == "ready" and self._chat is not None and self._chat.is_dead:
-            self._fail("the engine's process has ended; its own words are in the log. Restart the server")
+            self._fail(N_("the engine's process has ended; its own words are in the log. Restart the server"))
         return self._status
 
     @property
@@ -166,116 +162,6 @@ class VllmEngine(Backend):
             return
         self._status = Status("failed", reason)
         logger.error("%s: %s", self.name, reason, exc_info=exc)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Chat:
-    """A loaded engine, and what its checkpoint says about chatting.
-
-    `defaults` are vLLM's sampling parameters where a prompt leaves them open. They come from the checkpoint's
-    generation config; a benchmark may add to them.
-    """
-
-    llm: "AsyncLLM"
-    params: "ChatParams"
-    has_system_role: bool
-    defaults: dict[str, Any]
-
-    @property
-    def is_dead(self) -> bool:
-        return bool(self.llm.errored)
-
-    async def render(self, messages: Iterable[Message]) -> Any:
-        """The prompt as vLLM's engine takes it: the chat template's tokens. They may be too many."""
-        shown = messages if self.has_system_role else _without_system_role(messages)
-        chat = [{"role": message.role, "content": message.content} for message in shown]
-        unlimited = dataclasses.replace(self.llm.renderer.default_chat_tok_params, max_total_tokens=None)
-        _, (rendered,) = await self.llm.renderer.render_chat_async([chat], self.params, unlimited)
-        return rendered
-
-    async def answer(self, prompt: Prompt) -> AsyncGenerator[Delta | Usage, None]:
-        rendered = await self.render(prompt.messages)
-        prompt_tokens = len(rendered["prompt_token_ids"])
-        room = self.llm.model_config.max_model_len - prompt_tokens
-        if room < 1:
-            raise PromptTooLong(f"{prompt_tokens} tokens do not fit into {prompt_tokens + room}")
-        request_id = uuid.uuid4().hex
-        completion_tokens, finish_reason = 0, None
-        generate = self.llm.generate(rendered, self.sampling(prompt.sampling, room), request_id)
-        async with aclosing(generate) as outputs:
-            async for output in outputs:
-                piece = output.outputs[0]
-                completion_tokens += len(piece.token_ids)
-                finish_reason = piece.finish_reason
-                if piece.text:
-                    yield Delta(piece.text)
-        if finish_reason not in ("stop", "length"):
-            raise BackendUnreachable(f"the engine ended the answer: {finish_reason}")
-        yield Usage(prompt_tokens, completion_tokens, finish_reason, request_id)
-
-    def sampling(self, sampling: Sampling, room: int) -> "SamplingParams":
-        """`room` is how many tokens the context has left. `extra` are fields of vLLM's SamplingParams."""
-        from vllm.sampling_params import RequestOutputKind, SamplingParams
-
-        asked = {key: value for key, value in dataclasses.asdict(sampling).items() if value not in (None, ())}
-        extra = asked.pop("extra", {})
-        settings = self.defaults | asked | extra
-        settings["max_tokens"] = min(settings.get("max_tokens", room), room)
-        settings["stop"] = list(settings.get("stop", ()))
-        try:
-            return SamplingParams(**settings, output_kind=RequestOutputKind.DELTA)
-        except TypeError as exc:
-            raise BackendRefused(f"extra_body: {exc}. This vLLM's SamplingParams has no such field") from exc
-
-    async def warm_up(self) -> None:
-        """One token, so that the first visitor does not wait for what vLLM does only once."""
-        first = Prompt((Message("user", "Hello"),), Sampling(max_tokens=1))
-        async with aclosing(self.answer(first)) as answer:
-            async for _ in answer:
-                pass
-
-    async def close(self) -> None:
-        """Ends the answers that are running, which vLLM would leave waiting, then vLLM's processes."""
-        from vllm.v1.engine.exceptions import EngineDeadError
-
-        if self.llm.output_handler is not None:
-            self.llm.output_handler.cancel()
-        self.llm.output_processor.propagate_error(EngineDeadError())
-        await asyncio.to_thread(self.llm.shutdown, timeout=_SHUTDOWN_SECONDS)
-        await asyncio.sleep(0)  # vLLM leaves closing its sockets to the loop
-        self.llm.engine_core.resources.ctx.destroy(linger=0)
-
-
-def shows_system_role(renderer: "BaseRenderer[Any]", params: "ChatParams") -> bool:
-    """Whether the chat template shows a system message to the model. Some refuse it, some drop it.
-
-    Raises `ConfigError` where there is no chat template.
-    """
-    from vllm.exceptions import VLLMClientError
-    from vllm.renderers.chat_utils import ChatTemplateResolutionError
-
-    system = {"role": "system", "content": "Answer briefly."}
-    user = {"role": "user", "content": "Hello"}
-    try:
-        renderer.render_chat([[user]], params)
-    except ChatTemplateResolutionError as exc:
-        raise ConfigError(
-            "the checkpoint has no chat template, so it cannot chat; use its instruct version"
-        ) from exc
-    try:
-        _, (rendered,) = renderer.render_chat([[system, user]], params)
-    except VLLMClientError:
-        return False
-    return system["content"] in renderer.get_tokenizer().decode(rendered["prompt_token_ids"])
-
-
-def _without_system_role(messages: Iterable[Message]) -> list[Message]:
-    """What the system messages say, put before the first thing the user says."""
-    system = [message.content for message in messages if message.role == "system"]
-    chat = [message for message in messages if message.role != "system"]
-    if not system or not chat:
-        return chat
-    return [Message(chat[0].role, "\n\n".join([*system, chat[0].content])), *chat[1:]]
 
 
 def _arguments(engine: config.Engine, checkpoint: str, *, is_cpu: bool) -> dict[str, Any]:

@@ -1,12 +1,14 @@
-"""Votes as files, written row by row in bounded memory.
+"""Votes as files, written row by row in bounded memory, and conversations.
 
     writer.py       what all formats have in common
     own.py          JSON lines, CSV, Parquet: all that is known of a vote
     facts.py        what the released formats say of a battle: pseudonyms, tokens, counts of Markdown
     fastchat.py     the JSON array that the tools of FastChat's arena read
     preference.py   the Parquet table that arena-human-preference-140k was released as
+    named.py        conversations with models chosen by name, which hold no vote that counts
+    history.py      a visitor's own conversations, to keep
 
-`arena.intake` reads all of them.
+`arena.intake` reads all of them but the last two.
 """
 
 from collections.abc import AsyncGenerator, Callable

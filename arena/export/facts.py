@@ -4,6 +4,7 @@ The patterns are those of FastChat's `monitor/add_markdown_info.py`, so that sty
 """
 
 import re
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Any, TypedDict
 from uuid import UUID
@@ -63,6 +64,11 @@ def answer_tokens(answer: AnswerRecord) -> int:
 
 def side_of(turn: TurnRecord, side: Side) -> AnswerRecord:
     return turn.a if side == "a" else turn.b
+
+
+def as_voted(vote: VoteRecord) -> VoteRecord:
+    """The battle as far as it had come when the vote was cast: what these formats are about."""
+    return replace(vote, turns=tuple(turn for turn in vote.turns if turn.number <= vote.turn))
 
 
 def messages(vote: VoteRecord, side: Side) -> list[Message]:

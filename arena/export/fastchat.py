@@ -8,7 +8,7 @@ from typing import IO, Any
 
 import msgspec
 
-from arena.export.facts import WINNERS, messages, metadata, plain_hex, pseudonym
+from arena.export.facts import WINNERS, as_voted, messages, metadata, plain_hex, pseudonym
 from arena.export.writer import Writer
 from arena.language import english, language
 from arena.store.votes import VoteRecord
@@ -34,6 +34,7 @@ class FastChat(Writer):
 
 def row(vote: VoteRecord) -> dict[str, Any]:
     """The vote as those tools have it."""
+    vote = as_voted(vote)
     return {
         "question_id": plain_hex(vote.conversation_id),
         "model_a": vote.model_a,

@@ -41,7 +41,14 @@ COLUMNS: dict[str, type] = {
         for side in SIDES
     },
     "turns": str,
+    "reasons_a": str,
+    "reasons_b": str,
+    "comment": str,
+    "remarked_at": datetime,
+    "turn_votes": str,
 }
+NESTED = ("turns", "reasons_a", "reasons_b", "turn_votes")
+"""Columns of JSON."""
 
 
 class JSONLines(Writer):
@@ -96,12 +103,11 @@ class Parquet(Columns):
 def _flat(vote: VoteRecord) -> Row:
     """The vote in columns; those of prompt, answers and measures are of the turn that was voted on."""
     voted = next(turn for turn in vote.turns if turn.number == vote.turn)
-    row: Row = {name: getattr(vote, name) for name in COLUMNS if hasattr(vote, name) and name != "turns"}
+    row: Row = {name: getattr(vote, name) for name in COLUMNS if hasattr(vote, name)}
     row |= {"prompt": voted.prompt, "answer_a": voted.a.text, "answer_b": voted.b.text}
     for side, answer in _answers(voted):
         row |= {f"{measure}_{side}": getattr(answer, measure) for measure in MEASURES}
-    row["turns"] = msgspec.json.encode(vote.turns).decode()
-    return row
+    return row | {name: msgspec.json.encode(getattr(vote, name)).decode() for name in NESTED}
 
 
 def _answers(turn: TurnRecord) -> tuple[tuple[str, AnswerRecord], ...]:

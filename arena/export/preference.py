@@ -8,7 +8,7 @@ from typing import Any
 
 from arena.conversation import Side
 from arena.export.columns import Columns
-from arena.export.facts import WINNERS, Message, messages, metadata
+from arena.export.facts import WINNERS, Message, as_voted, messages, metadata
 from arena.language import language
 from arena.store.votes import VoteRecord
 
@@ -34,6 +34,7 @@ class Preference(Columns):
 
 def row(vote: VoteRecord) -> dict[str, Any]:
     """The vote as that release has it."""
+    vote = as_voted(vote)
     said: dict[Side, list[dict[str, Any]]] = {
         "a": [_message(message) for message in messages(vote, "a")],
         "b": [_message(message) for message in messages(vote, "b")],

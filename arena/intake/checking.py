@@ -37,6 +37,22 @@ def check(vote: VoteRecord) -> None:
     _demand(vote.turn in numbers, "is about a turn that is not there", vote.turn)
     for turn in vote.turns:
         _check_turn(turn)
+    _check_said(vote, numbers)
+
+
+def _check_said(vote: VoteRecord, numbers: list[int]) -> None:
+    """What was said about the vote, and the votes about later turns."""
+    later = [one.turn for one in vote.turn_votes]
+    is_later = len(set(later)) == len(later) and set(later) <= set(numbers) - {vote.turn}
+    _demand(is_later, "has votes about turns that are not there", later)
+    for one in vote.turn_votes:
+        _demand(one.choice in CHOICES, "has a choice that is not known", one.choice)
+    for at in (vote.remarked_at or vote.voted_at, *(one.voted_at for one in vote.turn_votes)):
+        _demand(at.tzinfo is not None and at.year in YEARS, "has a moment that cannot be", at)
+    for reason in (*vote.reasons_a, *vote.reasons_b):
+        _demand(bool(reason) and len(reason) <= LONGEST_NAME, "has a reason that cannot be kept", reason)
+    is_said = bool(vote.reasons_a or vote.reasons_b or vote.comment)
+    _demand(not is_said or vote.remarked_at is not None, "has reasons without a moment", vote.comment)
 
 
 def _check_turn(turn: TurnRecord) -> None:

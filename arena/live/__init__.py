@@ -5,8 +5,19 @@ says how far it is (`Cursor`) and gets a `Frame` with what it lacks, so a slow o
 Text is rendered once however many watch, and not at all while nobody does. Knows nothing of HTTP.
 """
 
-from arena.live.live import Live, chat_for
+from arena.live.chat import chat_for
+from arena.live.live import Live
 from arena.live.side import UNWATCHED, Cursor, LiveSide, SideCursor, SideFrame
 from arena.live.turn import Frame, LiveTurn
 
-__all__ = ["UNWATCHED", "Cursor", "Frame", "Live", "LiveSide", "LiveTurn", "SideCursor", "SideFrame", "chat_for"]
+__all__ = [
+    "UNWATCHED",
+    "Cursor",
+    "Frame",
+    "Live",
+    "LiveSide",
+    "LiveTurn",
+    "SideCursor",
+    "SideFrame",
+    "chat_for",
+]

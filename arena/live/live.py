@@ -2,19 +2,34 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, aclosing
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
-from arena.backend import Message
+from arena import documents, named
 from arena.config import Config
-from arena.conversation import SIDES, Answer, Conversation, Pair, Side
-from arena.errors import BackendError, StoreError, Unavailable
+from arena.conversation import (
+    SIDES,
+    Answer,
+    AnswerState,
+    Asked,
+    Attachment,
+    Conversation,
+    Mode,
+    Pair,
+    Parameters,
+    Side,
+    check_images,
+    count_images,
+)
+from arena.errors import BackendError, StoreError, Unavailable, Unprocessable
+from arena.live.chat import chat_for, thread_of
 from arena.live.side import LiveSide
 from arena.live.turn import LiveTurn
 from arena.router import Router
+from arena.router.sight import why_no_battle, why_no_pictures, why_not_by
 from arena.store import Partial, Store
 
 log = logging.getLogger(__name__)
@@ -69,24 +84,51 @@ class Live:
 
     # What a visitor does
 
-    async def open(self, voter_id: str, prompt: str) -> Conversation:
-        """Start a battle. The row exists before anything runs. Raises `Unavailable` where none can be drawn."""
-        pair = self.router.draw()
+    async def open(self, voter_id: str, asked: Asked) -> Conversation:
+        """Start a battle, of models that read pictures where one is with the prompt.
+
+        The row exists before anything runs. Raises `Unavailable` where none can be drawn, `Unprocessable`.
+        """
+        has_images = count_images(await self._handed_in(voter_id, asked)) > 0
+        if has_images and (words := why_no_battle(self.config)):
+            raise Unprocessable(words)
+        pair = self.router.draw(has_images=has_images)
         with self.router.places(*(names_in(pair) if pair else ())):
-            conversation = await self.store.open_conversation(voter_id, prompt, pair)
+            conversation = await self.store.open_conversation(
+                voter_id, asked.prompt, pair, reveal=self.config.blind.reveal, attached=asked.attached
+            )
         self._launch(conversation)
         return conversation
 
-    async def follow_up(self, key: str, voter_id: str | None, prompt: str) -> None:
-        """The next prompt of a battle. Raises `NotFound`, `Conflict`, `Unavailable`."""
-        with await self._places(key, voter_id, SIDES):
-            conversation = await self.store.open_turn(key, voter_id, prompt, self.config.limits.turns)
+    async def open_named(self, voter_id: str, mode: Mode, names: Sequence[str], asked: Asked) -> Conversation:
+        """Start a conversation with models chosen by name. Raises `NotFound`, `Unprocessable`, `Unavailable`."""
+        models = named.chosen(self.config, mode, names)
+        named.check(self.config, models, asked.said or Parameters())
+        known = [model.name for model in models]
+        has_images = count_images(await self._handed_in(voter_id, asked)) > 0
+        if has_images and (words := why_not_by(known, self.config)):
+            raise Unprocessable(words)
+        self.router.check_up(*known)
+        self.router.check_room(*known)
+        with self.router.places(*known):
+            conversation = await self.store.open_named(voter_id, mode, known, asked)
+        self._launch(conversation)
+        return conversation
+
+    async def follow_up(self, key: str, voter_id: str | None, asked: Asked) -> None:
+        """The next prompt.
+
+        Raises `NotFound`, `Conflict`, `Unavailable`; `Unprocessable` for parameters and files that cannot be.
+        """
+        limit = self.config.limits.turns
+        with await self._places(key, voter_id, SIDES, asked):
+            conversation = await self.store.open_turn(key, voter_id, asked, limit)
         self._launch(conversation)
 
-    async def edit_prompt(self, key: str, voter_id: str | None, prompt: str) -> None:
-        """The last prompt in other words, answered anew. Raises `NotFound`, `Conflict`, `Unavailable`."""
-        with await self._places(key, voter_id, SIDES):
-            conversation = await self.store.edit_prompt(key, voter_id, prompt)
+    async def edit_prompt(self, key: str, voter_id: str | None, asked: Asked) -> None:
+        """The last prompt in other words and with these files, answered anew. Raises as `follow_up` does."""
+        with await self._places(key, voter_id, SIDES, asked):
+            conversation = await self.store.edit_prompt(key, voter_id, asked)
         self._launch(conversation)
 
     async def regenerate(self, key: str, voter_id: str | None, side: Side | None) -> None:
@@ -107,6 +149,15 @@ class Live:
             live.stop(is_unwatched=False)
             await asyncio.wait([live.writing])
 
+    async def discard(self, key: str) -> None:
+        """End what is being written in a conversation that is deleted, and forget it; its watchers go."""
+        if turn := self._turns.pop(key, None):
+            await _cancel([turn.task])
+            for side in turn.sides.values():
+                if not side.is_ended:
+                    side.end("stopped")
+            turn.settle()
+
     async def revive(self, conversation: Conversation) -> LiveTurn | None:
         """Go on with a battle that a stop of the server had cut off. The turn in flight, if there is one."""
         is_cut_off = not conversation.last.answers or bool(conversation.last.sides_in("interrupted"))
@@ -119,12 +170,32 @@ class Live:
                 self._launch(conversation)
         return self._turns.get(conversation.id)
 
-    async def _places(self, key: str, voter_id: str | None, sides: Iterable[Side]) -> AbstractContextManager[None]:
-        """Places for these sides of a battle, before anything of its next answers is stored."""
-        models = (await self.store.conversation(key, voter_id)).models
+    async def _places(
+        self,
+        key: str,
+        voter_id: str | None,
+        sides: Iterable[Side],
+        asked: Asked | None = None,
+    ) -> AbstractContextManager[None]:
+        """Places for these sides of a conversation, before anything of its next answers is stored."""
+        conversation = await self.store.conversation(key, voter_id)
+        named.check_going_on(self.config, conversation, asked.said if asked else None)
+        has_images = asked is not None and count_images(await self._handed_in(voter_id, asked)) > 0
+        if has_images and (words := why_no_pictures(conversation, self.config)):
+            raise Unprocessable(words)
+        models = conversation.models
         names = [models[side] for side in sides if side in models]
         self.router.check_room(*names)
         return self.router.places(*names)
+
+    async def _handed_in(self, voter_id: str | None, asked: Asked) -> tuple[Attachment, ...]:
+        """What comes with the prompt. Raises `Unprocessable` where that is too many pictures, or too much text."""
+        if not asked.attached:
+            return ()
+        found = await self.store.attachments.waiting(voter_id, asked.attached)
+        documents.check(found, self.config.limits.document_characters)
+        check_images(count_images(found), self.config.limits.images)
+        return found
 
     async def _write_again(self, conversation: Conversation) -> Conversation:
         """The conversation with its interrupted sides begun anew, or as it is where their queues are full."""
@@ -147,12 +218,15 @@ class Live:
             if conversation.models:
                 self._begin(turn, conversation)
             return
-        turn = self._turns[conversation.id] = LiveTurn(conversation)
+        is_even = self.config.blind.pace == "even" and not conversation.names_are_out
+        turn = self._turns[conversation.id] = LiveTurn(conversation, is_even=is_even)
         turn.task = asyncio.create_task(self._play(turn))
 
     def _begin(self, turn: LiveTurn, conversation: Conversation) -> None:
         for side in turn.begin(conversation):
             side.writing = asyncio.create_task(self._write(turn, side))
+        if turn.pacer and not turn.pacing:
+            turn.pacing = asyncio.create_task(turn.pace(self.flush_seconds))
         turn.changed(at_once=True)
 
     async def _play(self, turn: LiveTurn) -> None:
@@ -160,7 +234,7 @@ class Live:
         try:
             conversation = turn.conversation
             if not conversation.models:
-                pair = await self.router.wait_to_draw()
+                pair = await self.router.wait_to_draw(has_images=bool(conversation.last.images))
                 with self.router.places(*names_in(pair)):
                     conversation = await self.store.set_pair(conversation, pair)
             self._begin(turn, conversation)
@@ -169,7 +243,7 @@ class Live:
         except (Unavailable, StoreError) as exc:
             log.warning("battle %s could not be started: %s", turn.conversation.id, exc)
         except asyncio.CancelledError:
-            await _cancel([side.writing for side in turn.sides.values()])
+            await _cancel([*(side.writing for side in turn.sides.values()), turn.pacing])
             raise
         if self._turns.get(turn.conversation.id) is turn:
             del self._turns[turn.conversation.id]
@@ -206,25 +280,34 @@ class Live:
 
     async def _generate(self, turn: LiveTurn, side: LiveSide) -> Answer:
         """One side's answer, however it ended. Only the stop of the server passes through."""
-        chat = chat_for(turn.conversation, side.answer.side)
+        try:
+            state, error = await self._listen(turn, side)
+            await side.hold()
+        except asyncio.CancelledError:
+            if not side.is_stopping:
+                raise
+            return side.end("stopped")
+        return side.end(state, error)
+
+    async def _listen(self, turn: LiveTurn, side: LiveSide) -> tuple[AnswerState, str | None]:
+        """Take in all that one side says. How it ended, and because of which error."""
         thread = thread_of(turn.conversation, side.answer.side)
         try:
-            async with aclosing(self.router.stream(side.answer.model, chat, thread)) as events:
+            contents = await self.store.attachments.contents(turn.conversation)
+            chat = chat_for(turn.conversation, side.answer.side, contents)
+            said = turn.conversation.last.parameters
+            async with aclosing(self.router.stream(side.answer.model, chat, thread, said)) as events:
                 async for event in events:
                     had_begun = side.has_begun
                     side.take(event)
                     turn.changed(at_once=not had_begun and side.has_begun)
         except BackendError as exc:
             log.warning("side %s of %s failed: %s", side.answer.side, turn.conversation.id, exc)
-            return side.end("failed", exc.kind)
-        except asyncio.CancelledError:
-            if not side.is_stopping:
-                raise
-            return side.end("stopped")
+            return "failed", exc.kind
         except Exception:
             log.exception("side %s of %s failed unexpectedly", side.answer.side, turn.conversation.id)
-            return side.end("failed", BackendError.kind)
-        return side.end("done")
+            return "failed", BackendError.kind
+        return "done", None
 
     async def _save_regularly(self) -> None:
         while True:
@@ -273,16 +356,3 @@ def _grown(turns: Iterable[LiveTurn]) -> Iterable[tuple[LiveSide, Partial]]:
 
 def names_in(pair: Pair) -> tuple[str, str]:
     return pair.a, pair.b
-
-
-def chat_for(conversation: Conversation, side: Side) -> tuple[Message, ...]:
-    """The chat as this side knows it: every prompt, and its own answers to the earlier ones."""
-    chat: list[Message] = []
-    for turn in conversation.turns[:-1]:
-        chat += [Message("user", turn.prompt), Message("assistant", turn.answers[side].text)]
-    return (*chat, Message("user", conversation.last.prompt))
-
-
-def thread_of(conversation: Conversation, side: Side) -> str | None:
-    """What the side's service called the conversation in the turn before, if it keeps one."""
-    return conversation.turns[-2].answers[side].thread if len(conversation.turns) > 1 else None

@@ -40,7 +40,7 @@ class SideFrame:
 
     With `is_whole`, `blocks` replace all it has; otherwise they are appended. `open_html` replaces the open block
     where it is not `None`; otherwise `rest` is appended inside it. `thoughts` is plain text, to be appended to the
-    reasoning. With `is_silent` there is nothing to read yet.
+    reasoning. With `is_silent` there is nothing to read yet; with `begins` there is, since this frame.
     """
 
     side: Side
@@ -51,6 +51,7 @@ class SideFrame:
     thoughts: str
     is_ended: bool
     is_silent: bool
+    begins: bool
 
 
 class LiveSide:
@@ -73,6 +74,7 @@ class LiveSide:
         self._is_stale = False
         self._has_text = False
         self._thoughts = 0  # characters of reasoning
+        self._thinks = False  # it began with reasoning, and has not begun to answer
 
     @property
     def has_begun(self) -> bool:
@@ -104,12 +106,11 @@ class LiveSide:
             case Delta(text, reasoning):
                 if self.answer.first_token_ms is None:
                     self._note(first_token_ms=self._elapsed())
-                if text:
-                    self.rendering.feed(text)
-                    self._is_stale = self._has_text = True
-                if reasoning:
-                    self.reasoning.append(clean(reasoning))
-                    self._thoughts += len(self.reasoning[-1])
+                    self._thinks = not text
+                if text and self._thinks:
+                    self._note(thought_ms=self._elapsed() - (self.answer.first_token_ms or 0))
+                    self._thinks = False
+                self.hear(text, reasoning)
             case Usage():
                 self._note(**asdict(event))
             case Waiting(ahead):
@@ -119,6 +120,18 @@ class LiveSide:
                 if not self._is_handed:
                     self._is_handed, self._asked = True, monotonic()
                 self._note(backend=backend)
+
+    def hear(self, text: str, reasoning: str) -> None:
+        """Take in what the model says, to be shown."""
+        if text:
+            self.rendering.feed(text)
+            self._is_stale = self._has_text = True
+        if reasoning:
+            self.reasoning.append(clean(reasoning))
+            self._thoughts += len(self.reasoning[-1])
+
+    async def hold(self) -> None:
+        """Nothing more will come. Returns once that may be shown: at once, where each side has its own pace."""
 
     def end(self, state: AnswerState, error: str | None = None) -> Answer:
         """The answer as it is kept: no more text will come."""
@@ -158,6 +171,7 @@ class LiveSide:
             thoughts="".join(self.reasoning)[0 if is_whole else seen.thoughts :],
             is_ended=self.is_ended,
             is_silent=not self.has_begun,
+            begins=self.has_begun and (seen.opened == 0 or seen.opened <= WAITING),
         )
         return frame, now
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from time import monotonic
 
 from arena.conversation import Conversation, Side
+from arena.live.pace import PacedSide, Pacer
 from arena.live.side import Cursor, LiveSide, SideCursor, SideFrame
 
 
@@ -42,11 +43,16 @@ async def _happens(event: asyncio.Event, seconds: float) -> bool:
 
 
 class LiveTurn:
-    """The last turn of a conversation while sides of it are being written, or its pair is still to be drawn."""
+    """The last turn of a conversation while sides of it are being written, or its pair is still to be drawn.
 
-    def __init__(self, conversation: Conversation) -> None:
+    With `is_even`, both sides are shown at the pace of the slower.
+    """
+
+    def __init__(self, conversation: Conversation, *, is_even: bool = False) -> None:
         self.conversation = conversation
         self.sides: dict[Side, LiveSide] = {}
+        self.pacer = Pacer(self.sides) if is_even else None
+        self.pacing: asyncio.Task[None] | None = None
         self.is_settled = False
         self.is_dismissed = False
         self.task: asyncio.Task[None] | None = None
@@ -58,12 +64,14 @@ class LiveTurn:
         self.conversation = conversation
         self.look()
         answers = conversation.last.answers
-        fresh = {
-            side: LiveSide(answers[side])
+        fresh: dict[Side, LiveSide] = {
+            side: PacedSide(answers[side]) if self.pacer else LiveSide(answers[side])
             for side in conversation.last.sides_in("streaming")
             if side not in self.sides or self.sides[side].answer.version != answers[side].version
         }
         self.sides |= fresh
+        if self.pacer:
+            self.pacer.keep(answer for side, answer in answers.items() if side not in self.sides)
         return list(fresh.values())
 
     @property
@@ -99,9 +107,19 @@ class LiveTurn:
         for side in self.sides.values():
             side.stop(is_unwatched=is_unwatched)
 
+    async def pace(self, flush_seconds: Callable[[], float]) -> None:
+        """Show what may be shown by now, again and again until it is cancelled."""
+        assert self.pacer is not None
+        with self.pacer:
+            while True:
+                self.changed(at_once=self.pacer.step(monotonic()))
+                await asyncio.sleep(flush_seconds())
+
     def settle(self) -> None:
         """No side is being written any more."""
         self.is_settled = True
+        if self.pacing:
+            self.pacing.cancel()
         self.changed(at_once=True)
 
     def dismiss(self) -> None:
@@ -131,22 +149,26 @@ class LiveTurn:
     ) -> AsyncGenerator[Frame | None, None]:
         """What a watcher at `cursor` lacks, again and again until the turn is settled or watchers are dismissed.
 
-        At most one frame every `flush_seconds`, but the first words of a side at once; `None` where nothing has
-        happened for `heartbeat_seconds`.
+        At most one frame every `flush_seconds`, but the first words of a side at once; `None` where there was
+        nothing to show for `heartbeat_seconds`, whatever is held back meanwhile.
         """
         watcher = _Watcher()
         self._watchers.add(watcher)
+        told = monotonic()
         try:
             while not self.is_dismissed:
                 watcher.changed.clear()
+                quiet = (heartbeat_seconds if self.is_drawn else 1) - (monotonic() - told)
                 if frame := self.frame(cursor):
                     cursor = frame.cursor
                     yield frame
+                    told = monotonic()
                     await watcher.rest(flush_seconds())
                 elif self.is_settled:
                     return
-                elif not await _happens(watcher.changed, heartbeat_seconds if self.is_drawn else 1):
+                elif quiet <= 0 or not await _happens(watcher.changed, quiet):
                     yield None
+                    told = monotonic()
         finally:
             self._watchers.discard(watcher)
             self.look()

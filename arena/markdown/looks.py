@@ -1,6 +1,6 @@
 """How an answer looks, in counts: what a visitor may like in it apart from what it says."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from arena.markdown.formulas import mark_math
 from arena.markdown.text import PARSER, clean, kind_of
@@ -8,8 +8,7 @@ from arena.markdown.text import PARSER, clean, kind_of
 _MATH = ("InlineMath", "DisplayMath")
 
 
-@dataclass(frozen=True, slots=True)
-class Looks:
+class Looks(NamedTuple):
     """`characters` of the whole text; the others as Markdown has them: list items, not lists."""
 
     characters: int = 0

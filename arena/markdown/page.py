@@ -8,7 +8,7 @@ from pyromark.event import Event
 
 from arena.markdown.code import LONGEST_HIGHLIGHTED, highlight
 from arena.markdown.formulas import DOLLAR, NOTHING, formula, mark_math
-from arena.markdown.sanitiser import cleaner
+from arena.markdown.sanitiser import sanitised
 from arena.markdown.text import PARSER
 
 MARKER: Final = '<span class="rest"></span>'
@@ -31,7 +31,7 @@ def to_html(text: str, *, is_open: bool = False, deeper: int = 2) -> str:
         if len(page.pieces) > most_pieces:
             # Far more HTML than text: a table whose short rows are filled up with empty cells.
             return f'<pre tabindex="0"><code>{escape(text, quote=False)}{MARKER if is_open else ""}</code></pre>\n'
-    return cleaner().clean(page.html())
+    return sanitised(page.html())
 
 
 _LEAVES = {
@@ -40,7 +40,7 @@ _LEAVES = {
     "TableHead": ("<thead><tr>", "</tr></thead>\n<tbody>\n"),
     "TableRow": ("<tr>", "</tr>\n"),
     "Table": (
-        '<div class="table" tabindex="0" role="region" aria-label="Table"><table>\n',
+        '<div class="table" tabindex="0" role="group" aria-label="Table"><table>\n',
         "</tbody></table></div>\n",
     ),
 }

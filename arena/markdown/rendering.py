@@ -42,6 +42,7 @@ class Rendering:
         self._fresh: list[str] = []
         self._after_return = False
         self._source = ""  # the text after the last finished block
+        self._visible = 0  # its last visible character is before here
         self._shown = 0  # open_html shows _source up to here,
         self._sent = 0  # and rest goes on from there to here
         self._split = Splitter()
@@ -74,10 +75,19 @@ class Rendering:
         self._fresh.clear()
         if not fresh:
             return
-        self._source += fresh
-        for finished in self._split.feed(self._source, len(fresh)):
+        source, self._source = self._source, ""  # with one reference alone, a string grows in place
+        source += fresh
+        if seen := fresh.rstrip():
+            self._visible = len(source) - len(fresh) + len(seen)
+        over = 0
+        for finished in self._split.feed(source, len(fresh)):
             self._finish(finished)
-        self._show()
+            over += len(finished)
+        self._source = source[over:] if over else source
+        self._visible = max(0, self._visible - over)
+        del source
+        if seen or self._stale or self._split.code_start:  # white space alone waits for what follows it
+            self._show()
 
     def finish(self) -> bool:
         """No more text: the open block is finished too.
@@ -94,7 +104,6 @@ class Rendering:
 
     def _finish(self, block: str) -> None:
         self.blocks.append(to_html(block))
-        self._source = self._source[len(block) :]
         self._stale = True
 
     def _show(self) -> None:
@@ -109,12 +118,11 @@ class Rendering:
         if self._shown > SHORT_BLOCK:
             return len(self._source) < GROWTH * self._shown
         after_a_letter = self._source[self._shown - 1 : self._shown].isalpha()
-        return after_a_letter and bool(_PLAIN.fullmatch(self._source, self._shown))
+        return after_a_letter and bool(_PLAIN.fullmatch(self._source, self._sent))  # what was sent is plain
 
     def _open(self) -> None:
         """Render the open block up to its last visible character: what follows decides what the space means."""
-        visible = self._source.rstrip()
-        self._opened(to_html(visible, is_open=True), len(visible))
+        self._opened(to_html(self._source[: self._visible], is_open=True), self._visible)
 
     def _open_code(self, start: int) -> None:
         """A top-level code block is opened empty and from then on only appended to."""
@@ -131,7 +139,9 @@ class Rendering:
         end = len(self._source)
         if self._split.code_start and (closing := _CLOSING.search(self._source, self._sent)):
             end = closing.start()  # this may become the closing fence
-        self.rest += escape(self._source[self._sent : end], quote=False)
+        rest, self.rest = self.rest, ""  # as in `update`
+        rest += escape(self._source[self._sent : end], quote=False)
+        self.rest = rest
         self._sent = max(self._sent, end)
 
 

@@ -36,21 +36,22 @@ class Splitter:
     def feed(self, source: str, grown: int) -> Iterator[str]:
         """The blocks finished by the last `grown` characters of `source`, which begins after the one before."""
         self._credit += 10 * grown
-        complete = source[: source.rfind("\n", len(source) - grown) + 1]
-        while complete and (blocks := self._finished(complete)):
+        begin, end = 0, source.rfind("\n", max(0, len(source) - grown)) + 1
+        while begin < end and (blocks := self._finished(source, begin, end)):
             yield from blocks
-            complete = complete[sum(map(len, blocks)) :]
+            begin += sum(map(len, blocks))
 
-    def _finished(self, complete: str) -> list[str]:
+    def _finished(self, source: str, begin: int, end: int) -> list[str]:
+        """The next blocks of the complete lines from `begin` to `end`. Nothing is copied that is not parsed."""
         if self.code_start:
-            return self._closed(complete)
+            return self._closed(source, begin, end)
         goes_on = _GOES_ON.get(self._kind, _NOWHERE)
-        self._is_due = self._is_due or not goes_on.fullmatch(complete, self._seen)
-        self._seen = len(complete)
-        if not self._is_due or self._credit < len(complete):
+        self._is_due = self._is_due or not goes_on.fullmatch(source, begin + self._seen, end)
+        self._seen = end - begin
+        if not self._is_due or self._credit < end - begin:
             return []
-        self._credit -= len(complete)
-        return self._divided(complete)
+        self._credit -= end - begin
+        return self._divided(source[begin:end])
 
     def _divided(self, complete: str) -> list[str]:
         blocks, self._kind, start = _divide(complete)
@@ -63,17 +64,17 @@ class Splitter:
         self.code_start = self._seen = fence.end() - opened
         mark = fence[1]
         self._closing = re.compile(rf"^ {{0,3}}{mark[0]}{{{len(mark)},}}[ \t]*\n", re.MULTILINE)
-        return blocks or self._closed(complete)
+        return blocks or self._closed(complete, 0, len(complete))
 
-    def _closed(self, complete: str) -> list[str]:
+    def _closed(self, source: str, begin: int, end: int) -> list[str]:
         """The open code block, once its closing line is there."""
-        closing = self._closing.search(complete, self._seen)
+        closing = self._closing.search(source, begin + self._seen, end)
         if closing is None:
-            self._seen = len(complete)
+            self._seen = end - begin
             return []
         self.code_start = self._seen = 0
         self._kind = ""
-        return [complete[: closing.end()]]
+        return [source[begin : closing.end()]]
 
 
 def _divide(text: str) -> tuple[list[str], str, int]:

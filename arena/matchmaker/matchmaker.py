@@ -43,8 +43,9 @@ class Matchmaker:
 
     def __init__(self, config: Config, counts: Callable[[], Awaitable[Counts]] | None = None) -> None:
         self._rules = config.matchmaker
-        weights = contenders(config.models, self._rules)
-        self._names = tuple(name for name, weight in weights.items() if weight > 0)
+        kinds = [contenders(config.models, self._rules, has_images=has_images) for has_images in (False, True)]
+        weighty = (name for weights in kinds for name, weight in weights.items() if weight > 0)
+        self._names = tuple(dict.fromkeys(weighty))
         self._counts = None if self._rules.policy == "weighted" else counts
         self._knowledge: Knowledge | None = None
         self._drawn: deque[tuple[float, str, str]] = deque()

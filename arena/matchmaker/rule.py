@@ -24,9 +24,12 @@ FREE = Matchmaking()
 """No rules but the weights."""
 
 
-def contenders(models: Iterable[Model], rules: Matchmaking = FREE) -> dict[str, float]:
-    """Those of `models` that text battles are drawn from, with their weights."""
-    return {m.name: rules.weight(m) for m in models if m.text and m.name not in rules.outages}
+def contenders(
+    models: Iterable[Model], rules: Matchmaking = FREE, *, has_images: bool = False
+) -> dict[str, float]:
+    """Those of `models` that battles are drawn from, about text or about pictures, with their weights there."""
+    able = (model for model in models if (model.vision if has_images else model.text))
+    return {m.name: rules.weight(m, has_images=has_images) for m in able if m.name not in rules.outages}
 
 
 def can_draw(weights: Mapping[str, float], rules: Matchmaking = FREE) -> bool:

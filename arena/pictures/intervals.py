@@ -8,6 +8,8 @@ from markupsafe import Markup
 from arena.pictures.labels import cut, widest
 from arena.pictures.scale import Scale
 from arena.pictures.svg import Picture, Words, axis_below, label, line, tag
+from arena.words import _
+from arena.words import number as in_figures
 
 ROW = 24.0
 MOST_FOR_NAMES = 196.0
@@ -49,5 +51,7 @@ def _row(row: Interval, scale: Scale, y: float) -> list[Markup]:
     ]
     if row.note:
         parts.append(label(scale.end + NOTES - 4, y + 4, row.note, anchor="end", class_="tick"))
-    told = f"{row.name}: {row.value:,.0f}, {row.low:,.0f} to {row.high:,.0f}"
+    told = _("{model}: {rating}, {low} to {high}").format(
+        model=row.name, rating=in_figures(row.value), low=in_figures(row.low), high=in_figures(row.high)
+    )
     return [tag("g", tag("title", text=told), *parts)]

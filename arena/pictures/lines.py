@@ -9,6 +9,7 @@ from markupsafe import Markup
 from arena.pictures.labels import HEIGHT, cut, spread
 from arena.pictures.scale import Scale
 from arena.pictures.svg import Picture, Words, axis_beside, label, line, path, tag
+from arena.words import day as in_figures
 
 WIDTH, LEFT, RIGHT, NAMES = 880.0, 56.0, 640.0, 668.0
 TOP, LEAST = 20.0, 340.0
@@ -63,6 +64,6 @@ def _days(days: Sequence[date], across: Scale, bottom: float) -> list[Markup]:
         for number in shown
         for part in (
             line(across.at(number), TOP, across.at(number), bottom, "grid"),
-            label(across.at(number), bottom + 18, days[number].isoformat(), anchor="middle", class_="tick"),
+            label(across.at(number), bottom + 18, in_figures(days[number]), anchor="middle", class_="tick"),
         )
     ]

@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from arena.pictures.labels import cut, widest
 from arena.pictures.svg import Picture, Words, label, number, tag
+from arena.words import number as in_figures
 
 Cells = Sequence[Sequence[float | None]]
 Kind = Literal["share", "count"]
@@ -69,7 +70,7 @@ def _count(cells: Cells) -> Callable[[float], int]:
 
 
 def _percent(value: float) -> str:
-    return f"{100 * value:.0f}"
+    return in_figures(100 * value)
 
 
 def _short(value: float) -> str:
@@ -77,5 +78,5 @@ def _short(value: float) -> str:
     for unit, sign in ((1e6, "M"), (1e3, "k")):
         if value >= 0.9995 * unit:
             scaled = value / unit
-            return f"{scaled:.1f}{sign}" if scaled < 9.95 else f"{scaled:.0f}{sign}"
-    return f"{value:.0f}"
+            return f"{in_figures(scaled, 1 if scaled < 9.95 else 0)}{sign}"
+    return in_figures(value)

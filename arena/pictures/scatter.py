@@ -8,6 +8,8 @@ from markupsafe import Markup
 from arena.pictures.labels import Box, Place, Room, cut
 from arena.pictures.scale import Scale
 from arena.pictures.svg import Picture, Words, axis_below, axis_beside, figures, label, path, tag, tick_below
+from arena.words import _
+from arena.words import number as in_figures
 
 WIDTH, HEIGHT = 880.0, 460.0
 LEFT, RIGHT, TOP, BOTTOM = 64.0, 860.0, 28.0, 404.0
@@ -50,7 +52,7 @@ def scatter(words: Words, axis: Axis, points: Sequence[Point]) -> Picture:
         *(tick_below(LEFT + AT_ZERO, 0.0, TOP, BOTTOM) if has_zero else ()),
         *axis_beside(up, LEFT, RIGHT),
         label((LEFT + RIGHT) / 2, BOTTOM + 40, axis.words, anchor="middle", class_="axis"),
-        label(LEFT - 52, 16, "Rating", class_="axis"),
+        label(LEFT - 52, 16, _("Rating"), class_="axis"),
         path(front, "front"),
     ]
     others = sorted((p for p in points if p not in best), key=lambda p: -p.y)
@@ -71,7 +73,9 @@ def pareto(points: Sequence[Point], *, is_less_better: bool) -> list[Point]:
 
 
 def _point(point: Point, at: tuple[float, float], place: Place | None, is_best: bool) -> Markup:
-    told = f"{point.name}: rating {point.y:,.0f}, {figures(point.x)}"
+    told = _("{model}: rating {rating}, {x}").format(
+        model=point.name, rating=in_figures(point.y), x=figures(point.x)
+    )
     parts = [
         tag("title", text=told),
         tag("circle", cx=at[0], cy=at[1], r=4.5, class_="dot" if is_best else "dot other"),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
+from arena import words
 from arena.pictures.scale import Scale
 
 Value = str | float | None
@@ -89,7 +90,7 @@ def path(points: Iterable[tuple[float, float]], class_: str) -> Markup:
 
 def figures(value: float) -> str:
     """A round number along an axis."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.6g}"
+    return words.number(value) if abs(value) >= 1000 else words.figures(value)
 
 
 def axis_below(scale: Scale, top: float, bottom: float, about: int = 6) -> list[Markup]:

@@ -62,7 +62,8 @@ class ScriptBackend(RecordingBackend):
 
     async def _recite(self, prompt: Prompt) -> AsyncGenerator[Delta | Usage, None]:
         script = self._script
-        spoken = words(script.answer.replace("{prompt}", _question(prompt)))
+        answer = script.answer.replace("{images}", str(sum(len(message.images) for message in prompt.messages)))
+        spoken = words(answer.replace("{prompt}", _question(prompt)))
         if self._failure is not None:
             spoken = spoken[: script.fail_after]
         start = asyncio.get_running_loop().time() + script.first_token_seconds

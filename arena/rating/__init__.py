@@ -23,7 +23,7 @@ from arena.rating.spread import bootstrap, by_voter, no_surer, sandwich
 POINTS = 400 / 2.302585092994046
 """Points for one unit of natural log-odds."""
 
-RATING_VERSION = 1
+RATING_VERSION = 2
 """Goes up whenever the same votes give other numbers than before."""
 
 __all__ = [

@@ -55,16 +55,16 @@ def few(voters: int) -> float:
     return voters / (voters - 1) if voters > 1 else 1.0
 
 
-def no_surer(covariance: Floats, alone: Floats) -> Floats:
-    """The covariance by voter, widened until no number is surer than with every vote `alone`. Same shape.
+def no_surer(covariance: Floats, other: Floats, models: NDArray[np.bool_] | None = None) -> Floats:
+    """The covariance, widened until none of these models (or of all) is surer than in the other. Same shape.
 
     To each variance is added what it lacks, as a part of the other matrix: V + E A E, E diagonal with
     sqrt(1 - V_ii/A_ii) where that is above 0. So a model that one voter has judged gets the interval of its votes.
     """
-    mine, other = np.diag(covariance), np.diag(alone)
-    lacks = 1 - np.divide(mine, other, out=np.ones_like(other), where=other > 0)
-    part = np.sqrt(np.maximum(lacks, 0.0))
-    widened: Floats = covariance + part[:, None] * alone * part
+    mine, least = np.diag(covariance), np.diag(other)
+    lacks = 1 - np.divide(mine, least, out=np.ones_like(least), where=least > 0)
+    part = np.sqrt(np.maximum(lacks if models is None else np.where(models, lacks, 0.0), 0.0))
+    widened: Floats = covariance + part[:, None] * other * part
     return widened
 
 

@@ -46,7 +46,9 @@ class StyleFit:
 
 
 def fit_style(contests: Contests, models: int) -> StyleFit:
-    """The joint fit with its sandwich. Raises `NotConverged`."""
+    """The joint fit with its sandwich. Raises `NotConverged`, also where there are no votes."""
+    if not len(contests.outcome):
+        raise NotConverged("There are no votes to fit.")
     looks = standardised(contests.features_a, contests.features_b)
     won = POINTS_OF_A[contests.outcome]
     found = np.zeros(models + looks.shape[1])

@@ -1,12 +1,14 @@
 """The backends as the router sees them (`Desk`), and a model's ways to them (`Route`)."""
 
 from collections import Counter, deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from statistics import median
 
+from arena import named
 from arena.backend import Backend, Message, Prompt, Sampling
-from arena.config import Model
+from arena.config import Config, Model
+from arena.conversation import Parameters
 from arena.errors import BackendError
 from arena.router.health import Health
 from arena.router.quota import Quota
@@ -92,3 +94,11 @@ def prompt_for(model: Model, chat: tuple[Message, ...], thread: str | None = Non
     system = (Message("system", model.system_prompt),) if model.system_prompt else ()
     sampling = Sampling(model.temperature, model.top_p, model.max_tokens, model.stop, model.seed, model.extra_body)
     return Prompt(system + chat, sampling, model.model_id, thread)
+
+
+def as_said(prompt: Prompt, config: Config, model: Model, said: Parameters) -> Prompt:
+    """The same, as the visitor wants it drawn."""
+    chat = tuple(message for message in prompt.messages if message.role != "system")
+    words = named.system_prompt(model, said)
+    system = (Message("system", words),) if words else ()
+    return replace(prompt, messages=system + chat, sampling=named.sampling(config, model, said))

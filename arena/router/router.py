@@ -7,11 +7,12 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 
 from arena.backend import Backend, Delta, Message, Status, Usage
 from arena.config import Backed, Config
-from arena.conversation import Pair
+from arena.conversation import Pair, Parameters
 from arena.errors import (
     BackendBusy,
     BackendError,
@@ -27,16 +28,20 @@ from arena.router.observer import Observer, Unobserved
 from arena.router.promises import Promises
 from arena.router.queue import Queue, Ticket
 from arena.router.quota import Quota, prompt_tokens
-from arena.router.route import Desk, Route, prompt_for
+from arena.router.route import Desk, Route, as_said, prompt_for
 from arena.router.state import BackendState
 from arena.router.trials import Trials
+from arena.words import N_, _
 
 log = logging.getLogger(__name__)
 
 LOOK_AGAIN_SECONDS = 0.2
 A_MOMENT = 0.1  # is said to be left of a back-off whose trial is under way
-BUSY = "The arena is busy: every place is taken at present. Please try again in a moment."
-TOO_FEW = "No battle can be started at present: fewer than two models are up."
+BUSY = N_("The arena is busy: every place is taken at present. Please try again in a moment.")
+TOO_FEW = N_("No battle can be started at present: fewer than two models are up.")
+TOO_FEW_TO_LOOK = N_(
+    "No battle about a picture can be started at present: fewer than two models that read pictures are up."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +104,11 @@ class Router:
     def statuses(self) -> dict[str, Status]:
         return {name: self.status(name) for name in self._models}
 
-    def weights(self) -> dict[str, float]:
+    def weights(self, *, has_images: bool = False) -> dict[str, float]:
         """The models that can take a request now, with their weights: what the matchmaker draws from."""
         now = monotonic()
         self._promises.forget(now)
-        return self._weights_of(lambda name: self._has_room(name, now))
+        return self._weights_of(lambda name: self._has_room(name, now), has_images)
 
     @property
     def can_draw(self) -> bool:
@@ -119,24 +124,27 @@ class Router:
     def is_loading(self) -> bool:
         return any(status.state in ("waiting", "loading") for status in self.statuses().values())
 
-    def draw(self) -> Pair | None:
-        """A pair, or `None` while models are still loading. Raises `Unavailable` where there is none to come."""
-        weights = self.weights()
+    def draw(self, *, has_images: bool = False) -> Pair | None:
+        """A pair, or `None` while models are still loading. Raises `Unavailable` where there is none to come.
+
+        With `has_images`, of models that read pictures, by their weights for those.
+        """
+        weights = self.weights(has_images=has_images)
         if can_draw(weights, self._rules):
             return self._matchmaker.draw(weights, self._rng)
-        if can_draw(self._weights_of(lambda name: name in weights or self._is_coming(name)), self._rules):
+        if self._can_draw_of(lambda name: name in weights or self._is_coming(name), has_images):
             return None
-        if self.will_draw:
-            raise Unavailable(BUSY)
-        raise Unavailable(TOO_FEW)
+        if self._can_draw_of(lambda name: self._is_open(name) or self._is_coming(name), has_images):
+            raise Unavailable(_(BUSY))
+        raise Unavailable(_(TOO_FEW_TO_LOOK if has_images else TOO_FEW))
 
-    async def wait_to_draw(self) -> Pair:
+    async def wait_to_draw(self, *, has_images: bool = False) -> Pair:
         """A pair as soon as two models can take a request. Raises `Unavailable` where they never will."""
-        while not can_draw(self.weights(), self._rules):
-            if not can_draw(self._weights_of(lambda name: self.status(name).state != "failed"), self._rules):
-                raise Unavailable(TOO_FEW)
+        while not can_draw(weights := self.weights(has_images=has_images), self._rules):
+            if not self._can_draw_of(lambda name: self.status(name).state != "failed", has_images):
+                raise Unavailable(_(TOO_FEW_TO_LOOK if has_images else TOO_FEW))
             await asyncio.sleep(LOOK_AGAIN_SECONDS)
-        return self._matchmaker.draw(self.weights(), self._rng)
+        return self._matchmaker.draw(weights, self._rng)
 
     def check_room(self, *names: str) -> None:
         """Raises `Unavailable` where one more request for any of these models would find the queue full.
@@ -146,7 +154,16 @@ class Router:
         now = monotonic()
         self._promises.forget(now)
         if any(self._is_open(name) and not self._has_room(name, now) for name in names):
-            raise Unavailable(BUSY)
+            raise Unavailable(_(BUSY))
+
+    def check_up(self, *names: str) -> None:
+        """Raises `Unavailable`, with the name, where one of these models cannot answer for now."""
+        for name in names:
+            state = self.status(name).state
+            if state == "failed":
+                raise Unavailable(_("{name} is not up at present. Choose another model.").format(name=name))
+            if state != "ready":
+                raise Unavailable(_("{name} is still loading. Please try again in a moment.").format(name=name))
 
     @contextmanager
     def places(self, *names: str) -> Iterator[None]:
@@ -161,8 +178,11 @@ class Router:
             for name in () if is_stored else names:
                 self._promises.keep(name)
 
-    def _weights_of(self, is_in: Callable[[str], bool]) -> dict[str, float]:
-        return contenders((m for m in self._models.values() if is_in(m.name)), self._rules)
+    def _weights_of(self, is_in: Callable[[str], bool], has_images: bool = False) -> dict[str, float]:
+        return contenders((m for m in self._models.values() if is_in(m.name)), self._rules, has_images=has_images)
+
+    def _can_draw_of(self, is_in: Callable[[str], bool], has_images: bool) -> bool:
+        return can_draw(self._weights_of(is_in, has_images), self._rules)
 
     def _is_open(self, name: str) -> bool:
         return any(route.is_open for route in self._routes.get(name, ()))
@@ -202,9 +222,9 @@ class Router:
     # Requests
 
     async def stream(
-        self, name: str, chat: tuple[Message, ...], thread: str | None = None
+        self, name: str, chat: tuple[Message, ...], thread: str | None = None, said: Parameters | None = None
     ) -> AsyncGenerator[Event, None]:
-        """The answer of the model `name` to `chat`. Raises `BackendError`.
+        """The answer of the model `name` to `chat`, drawn as the visitor has `said`. Raises `BackendError`.
 
         A backend that fails before its first token is left for the next one of the model, each tried once; after
         the first token the failure is the answer's. Time in the queue counts towards no limit but its own.
@@ -214,7 +234,10 @@ class Router:
             raise BackendUnreachable(f"{name}: is no longer in the configuration")
         seconds = model.answer_seconds or self._config.limits.answer_seconds
         is_let_in = self._promises.keep(name)
-        errand = Errand(model, prompt_for(model, chat, thread), self._routes[name], seconds, is_let_in)
+        prompt, has_wishes = prompt_for(model, chat, thread), said is not None and said != Parameters()
+        if said is not None and has_wishes:
+            prompt = as_said(prompt, self._config, model, said)
+        errand = Errand(model, prompt, self._routes[name], seconds, is_let_in, has_wishes)
         while True:
             try:
                 async with aclosing(self._run(errand)) as events:
@@ -223,6 +246,8 @@ class Router:
                 return
             except BackendError as exc:
                 if not errand.moves_on(exc):
+                    if (told := errand.told(exc)) is not exc:
+                        raise told from exc
                     raise
 
     async def _run(self, errand: Errand) -> AsyncGenerator[Event, None]:
@@ -267,13 +292,16 @@ class Router:
     def _attempt(self, errand: Errand, route: Route) -> Attempt:
         limits, model = self._config.limits, errand.model
         first_seconds = model.first_token_seconds or limits.first_token_seconds
-        errand.attempt = Attempt(route, first_seconds, errand.seconds, self._observer, self._failed)
+        failed = partial(self._failed, has_wishes=errand.has_wishes)
+        errand.attempt = Attempt(route, first_seconds, errand.seconds, self._observer, failed)
         return errand.attempt
 
-    def _failed(self, attempt: Attempt, error: BackendError) -> None:
+    def _failed(self, attempt: Attempt, error: BackendError, *, has_wishes: bool) -> None:
         """Leave the backend alone where that is due, before anybody else is handed to it."""
         route = attempt.route
         log.warning("%s on %s: %s: %s", route.model.name, route.desk.name, type(error).__name__, error)
+        if has_wishes and isinstance(error, BackendRefused):
+            return  # it may lie in what the visitor has set: nobody else is to be without the model for that
         health = route.settings if isinstance(error, BackendRefused) else route.service
         if health.fail(error, monotonic(), has_spoken=attempt.has_spoken):
             self._trials.begin(route, health)

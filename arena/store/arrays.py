@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from arena.store.casting import LOOKS_OF_SIDES
+from arena.conversation import SIDES
+from arena.store.casting import LOOKS, OUTCOMES
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -84,18 +85,14 @@ async def names(db: AsyncConnection) -> Names:
 async def counts(db: AsyncConnection, category: str) -> Counts:
     """The counts of a category, from the table that votes keep."""
     entrants = (await names(db)).entrants
-    bits = _bits(entrants)
-    code, votes = await _numbers(
-        db,
-        [f"((a << {bits}) | b) << 2 | outcome", "votes"],
-        "counts WHERE category = :category",
-        {"category": category},
+    a, b, *votes = await _numbers(
+        db, ["a", "b", *OUTCOMES], "counts WHERE category = :category", {"category": category}
     )
     order = sorted(entrants, key=lambda number: entrants[number])
-    place = np.zeros(1 << bits, np.int64)
+    place = np.zeros(max(order, default=0) + 1, np.int64)
     place[order] = np.arange(len(order))
-    found = np.zeros((len(order), len(order), 4), np.int64)
-    found[place[code >> (bits + 2)], place[(code >> 2) & ((1 << bits) - 1)], code & 3] = votes
+    found = np.zeros((len(order), len(order), len(OUTCOMES)), np.int64)
+    found[place[a], place[b]] = np.column_stack(votes)
     return Counts(tuple(entrants[number] for number in order), found)
 
 
@@ -123,10 +120,8 @@ async def probabilities(db: AsyncConnection, after: int, upto: int) -> Floats:
 
 
 async def looks(db: AsyncConnection, after: int, upto: int) -> Integers:
-    """Their looks, shape (N, 10), as `LOOKS_OF_SIDES`; 0 where a row is missing."""
-    columns = [f"coalesce({name}, 0)" for name in LOOKS_OF_SIDES]
-    source = _RANGE.replace("ballots", "ballots LEFT JOIN ballot_looks ON ballot = id")
-    return (await _whole(db, columns, source, after, upto, np.int64)).reshape(-1, len(columns))
+    """Their looks, shape (N, 10), as `ballots.looks` has them."""
+    return (await _whole(db, ["looks"], _RANGE, after, upto, np.int64)).reshape(-1, len(SIDES) * len(LOOKS))
 
 
 _RANGE = "ballots WHERE id > :after AND id <= :upto ORDER BY id"
@@ -178,7 +173,9 @@ async def _asked(
     rows = f"SELECT {chosen} FROM {source}"
     if db.dialect.name != "sqlite":
         found = (await db.execute(text(rows), values)).all()
-        return lambda: list(np.array([tuple(row) for row in found], kind).reshape(-1, len(columns)).T)
+        return lambda: [
+            _parsed(" ".join(str(row[number]) for row in found), kind) for number in range(len(columns))
+        ]
     joined = ", ".join(f"group_concat(c{number}, ' ')" for number in range(len(columns)))
     texts = (await db.execute(text(f"SELECT {joined} FROM ({rows})"), values)).one()
     return lambda: [_parsed(one, kind) for one in texts]

@@ -14,8 +14,11 @@ from arena import tables
 from arena.conversation import SIDES, Answer, Conversation, Pair, Side, Turn, Vote, parse_choice
 from arena.store import casting
 from arena.store.batch import Row
+from arena.store.booth import NEW_TURN_VOTE, turn_vote_row
 from arena.store.box import BallotBox
 from arena.store.casting import Cast
+from arena.store.database import Step
+from arena.store.remarks import REMARK, packed
 from arena.store.votes import TurnRecord, VoteRecord
 
 Fate = Literal["stored", "there", "other"]
@@ -50,7 +53,7 @@ async def appraise(box: BallotBox, arrival: Arrival) -> Appraised:
     turns = []
     for turn in vote.turns:
         answers = {side: await _answer(box, turn, side, pair) for side in SIDES}
-        turns.append(Turn(turn.number, turn.prompt, answers, turn.images))
+        turns.append(Turn(turn.number, turn.prompt, answers, turn.images, documents=turn.documents))
     choice = Vote(parse_choice(vote.choice), vote.turn, vote.voted_at)
     conversation = Conversation(vote.conversation_id, vote.voter_id, vote.started_at, pair, tuple(turns), choice)
     has_ballot = vote.mode == "battle" and box.appraiser is not None
@@ -86,9 +89,34 @@ async def take_in(db: AsyncConnection, box: BallotBox, appraised: Sequence[Appra
     without = [casting.vote_row(one.conversation) for one in fresh if one.cast is None]
     if without:
         await db.execute(_NEW_VOTE, without)
-    if casts := [one.cast for one in fresh if one.cast is not None]:
-        await box.put_all(db, casts, casting.NEW)
+    casts = [one.cast for one in fresh if one.cast is not None]
+    await box.put_all(db, casts, casting.NEW, also=_remark_steps([one.vote for one in fresh]))
     return fates
+
+
+def _remark_steps(votes: Sequence[VoteRecord]) -> list[Step]:
+    """What was said about these votes, and the votes about later turns."""
+    remarks = [_remark_row(vote) for vote in votes if vote.remarked_at is not None]
+    later = [
+        turn_vote_row(vote.conversation_id, Vote(parse_choice(one.choice), one.turn, one.voted_at))
+        for vote in votes
+        for one in vote.turn_votes
+    ]
+    steps: list[Step] = [(_NEW_REMARK, remarks), (NEW_TURN_VOTE, later)]
+    return [(sql, rows) for sql, rows in steps if rows]
+
+
+def _remark_row(vote: VoteRecord) -> Row:
+    return {
+        "conversation_id": vote.conversation_id,
+        "reasons_a": packed(vote.reasons_a),
+        "reasons_b": packed(vote.reasons_b),
+        "comment": vote.comment or "",
+        "updated_at": vote.remarked_at,
+    }
+
+
+_NEW_REMARK = casting.insertion("remarks", REMARK)
 
 
 _NEW_CONVERSATION, _NEW_TURN, _NEW_ANSWER, _NEW_VOTE = (
@@ -158,6 +186,7 @@ def _turn_rows(kept: Conversation) -> list[Row]:
             "number": turn.number,
             "prompt": turn.prompt,
             "images": turn.images,
+            "documents": turn.documents,
             "created_at": kept.created_at,
         }
         for turn in kept.turns

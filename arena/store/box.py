@@ -7,7 +7,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import median
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,7 +22,8 @@ from arena.errors import NotFound
 from arena.store import casting
 from arena.store.batch import Row
 from arena.store.casting import ALL, Cast, Numbers
-from arena.store.database import Database, carry_out, whole
+from arena.store.database import Database, Step, carry_out, whole
+from arena.words import _
 
 if TYPE_CHECKING:
     from arena.store.arrays import Ballots, Counts, Floats, Integers, Names
@@ -105,11 +106,16 @@ class BallotBox:
         else:
             await self.put_all(db, [Cast(voted, appraisal)], casting.NEW)
 
-    async def put_all(self, db: AsyncConnection, casts: Sequence[Cast], how: casting.How) -> None:
-        """Ballots and counts of several votes: new ones, or those that are kept and lack a ballot."""
+    async def put_all(
+        self, db: AsyncConnection, casts: Sequence[Cast], how: casting.How, also: Sequence[Step] = ()
+    ) -> None:
+        """Ballots and counts of several votes, new ones, or those that are kept and lack a ballot; and commit.
+
+        `also`: what is to be stored after them, in the same transaction.
+        """
         await self._numbers.find(db, casts)
         steps = [step for cast in casts for step in self._numbers.steps(cast, db.dialect.name, how)]
-        await carry_out(db, steps, is_last=True)
+        await carry_out(db, [*steps, *also], is_last=True)
 
     def note(self, prompt: str) -> None:
         """Look at a short prompt now, so that its vote need not."""
@@ -121,7 +127,7 @@ class BallotBox:
         if self.appraiser is None:
             return {}
         marks = await _look(self.appraiser.answer, answer, len(answer))
-        return {**asdict(marks.looks), "is_leak": marks.is_leak}
+        return {**marks.looks._asdict(), "is_leak": marks.is_leak}
 
     def takes_long(self, conversation: Conversation) -> bool:
         """Whether its appraisal is nothing to do while others wait to write."""
@@ -131,7 +137,8 @@ class BallotBox:
         """What it is to the board, if there is an appraiser."""
         if self.appraiser is None:
             return None
-        return await _look(self.appraiser.conversation, conversation, _unseen(conversation))
+        voted = conversation.as_voted
+        return await _look(self.appraiser.conversation, voted, _unseen(voted))
 
     async def cast(self, voted: Conversation) -> Cast:
         """The vote with its appraisal. There is an appraiser."""
@@ -214,7 +221,7 @@ class BallotBox:
     async def categories(self) -> dict[str, int]:
         """How many votes count in each category, from the counts alone."""
         async with self._database.read() as db:
-            rows = await db.execute(text("SELECT category, sum(votes) AS votes FROM counts GROUP BY category"))
+            rows = await db.execute(text(_VOTES_BY_CATEGORY))
             found = {row.category: int(row.votes) for row in rows if row.votes}
         return dict(sorted(({ALL: 0} | found).items(), key=lambda item: (item[0] != ALL, item[0])))
 
@@ -226,7 +233,9 @@ class BallotBox:
     async def speeds(self) -> dict[str, Speed]:
         """How quickly models answered in the latest battles, by name.
 
-        Battles without a vote are left out: whoever saw a median move would know who answered them.
+        Battles without a vote are left out: whoever saw a median move would know who answered them. So are turns
+        after the vote, whose names may be hidden still, and models chosen by name, who answer as visitors have set
+        them.
         """
         async with self._database.read() as db:
             rows = (await db.execute(_LATEST_ANSWERS, {"limit": LATEST})).all()
@@ -266,7 +275,7 @@ class BallotBox:
         async with self._database.write() as db:
             voter = (await db.execute(_VOTER_ROW, {"voter": voter_id})).one_or_none()
             if voter is None:
-                raise NotFound("There is no such voter here.")
+                raise NotFound(_("There is no such voter here."))
             row = {"voter": voter_id, "at": at, "because": because}
             is_moved = (voter.set_aside_at is None) != (at is None)
             steps = [(_MOVE, [row])]
@@ -320,6 +329,7 @@ _VOTER = text(
     "SELECT voter_id FROM votes WHERE ballot = "
     "(SELECT id FROM ballots WHERE id <= :newest ORDER BY id LIMIT 1 OFFSET :row)"
 )
+_VOTES_BY_CATEGORY = f"SELECT category, sum({' + '.join(casting.OUTCOMES)}) AS votes FROM counts GROUP BY category"
 _SETS = text("SELECT id, names FROM category_sets")
 _LEAKS = text("SELECT category_set, count(*) AS votes FROM ballots WHERE is_leak = 1 GROUP BY category_set")
 _ASIDE = text(
@@ -336,11 +346,14 @@ _CELLS_OF_VOTER = text(
     "WHERE conversations.voter_id = :voter AND is_leak = 0 GROUP BY category_set, a, b, outcome"
 )
 _WITHOUT_BALLOT = text(
-    "SELECT sum(mode != 'battle') AS not_blind, sum(mode = 'battle') AS waiting "
+    # Those whose names are hidden are not spoken of: who sees a number move could tell whose vote it was.
+    "SELECT sum(mode != 'battle') AS not_blind, "
+    "sum(mode = 'battle' AND (reveal = 'on_vote' OR revealed_at IS NOT NULL)) AS waiting "
     "FROM votes JOIN conversations ON conversations.id = conversation_id WHERE ballot IS NULL"
 )
 _LATEST_ANSWERS = text(
     "SELECT model, first_token_ms, duration_ms, completion_tokens FROM answers "
-    "WHERE state = 'done' AND conversation_id IN (SELECT conversation_id FROM votes) "
+    "WHERE state = 'done' AND turn <= "
+    "(SELECT turn FROM votes WHERE votes.conversation_id = answers.conversation_id AND ballot IS NOT NULL) "
     "ORDER BY conversation_id DESC LIMIT :limit"
 )

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, or_, select, text
+from sqlalchemy import ColumnElement, ScalarSelect, Select, bindparam, func, or_, select, text
+from sqlalchemy.orm import InstrumentedAttribute
 
 from arena.errors import NotFound
 from arena.store.database import Database
-from arena.tables import Answer, Ballot, CategorySet, Conversation, Turn, Vote, Voter
+from arena.tables import Answer, Ballot, CategorySet, Conversation, Reaction, Turn, Vote, Voter
+from arena.words import _
 
 PAGE = 50
 PROMPT = 300  # characters of a prompt that a list shows
@@ -17,16 +19,23 @@ PROMPT = 300  # characters of a prompt that a list shows
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which battles: with these words in a prompt or an answer, or this id; of this voter; older than that one."""
+    """Which battles: with these words in a prompt or an answer, or this id; of this voter; older than that one.
+
+    `is_flagged`: only chats with an answer that their visitor has flagged.
+    """
 
     words: str = ""
     voter_id: str = ""
     before: str = ""
+    is_flagged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class BattleLine:
-    """A battle in a list. `prompt`: how its first one begins."""
+    """A battle in a list. `prompt`: how its first one begins; `deleted_at`: when its visitor had it removed.
+
+    `up`, `down`, `flags`: how many answers of a chat have such a thumb, or are flagged.
+    """
 
     id: str
     started_at: datetime
@@ -38,6 +47,10 @@ class BattleLine:
     turns: int
     choice: str | None
     set_aside_at: datetime | None
+    deleted_at: datetime | None = None
+    up: int = 0
+    down: int = 0
+    flags: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +89,12 @@ class Browse:
     async def owner(self, key: str) -> str:
         """Whose battle this is. Raises `NotFound`."""
         async with self._database.read() as db:
-            found = await db.scalar(select(Conversation.voter_id).where(Conversation.id == key))
+            found = (await db.execute(_OWNER, {"key": key})).one_or_none()
         if found is None:
-            raise NotFound("There is no battle with this id.")
-        return str(found)
+            raise NotFound(_("There is no battle with this id."))
+        if found.deleted_at is not None:
+            raise NotFound(_("This battle was deleted by its visitor. Its vote counts; its words are gone."))
+        return str(found.voter_id)
 
     async def ballot(self, key: str) -> BallotNote | None:
         """The ballot of this battle's vote, if it has one."""
@@ -121,6 +136,8 @@ def _filtered(wanted: Wanted) -> Select[Any]:
         question = question.where(or_(Conversation.id == wanted.words, in_prompt, in_answer))
     if wanted.voter_id:
         question = question.where(Conversation.voter_id == wanted.voter_id)
+    if wanted.is_flagged:
+        question = question.where(_reactions(Reaction.is_flagged) > 0)
     if wanted.before:
         question = question.where(Conversation.id < wanted.before)
     return question
@@ -132,6 +149,12 @@ def _has(table: type[Turn] | type[Answer], condition: ColumnElement[bool]) -> Co
     return rows.correlate(Conversation).exists()
 
 
+def _reactions(condition: ColumnElement[bool] | InstrumentedAttribute[bool]) -> ScalarSelect[int]:
+    """How many reactions like that a conversation has."""
+    rows = select(func.count()).select_from(Reaction).where(Reaction.conversation_id == Conversation.id, condition)
+    return rows.correlate(Conversation).scalar_subquery()
+
+
 _BATTLES = (
     select(
         Conversation.id,
@@ -140,7 +163,7 @@ _BATTLES = (
         Conversation.mode,
         Conversation.model_a,
         Conversation.model_b,
-        func.substr(Turn.prompt, 1, PROMPT).label("prompt"),
+        func.coalesce(func.substr(Turn.prompt, 1, PROMPT), "").label("prompt"),
         select(func.count())
         .select_from(Turn)
         .where(Turn.conversation_id == Conversation.id)
@@ -149,12 +172,17 @@ _BATTLES = (
         .label("turns"),
         Vote.choice,
         Voter.set_aside_at,
+        Conversation.deleted_at,
+        _reactions(Reaction.thumb == "up").label("up"),
+        _reactions(Reaction.thumb == "down").label("down"),
+        _reactions(Reaction.is_flagged).label("flags"),
     )
-    .join(Turn, (Turn.conversation_id == Conversation.id) & (Turn.number == 1))
+    .outerjoin(Turn, (Turn.conversation_id == Conversation.id) & (Turn.number == 1))
     .join(Voter, Voter.id == Conversation.voter_id)
     .outerjoin(Vote, Vote.conversation_id == Conversation.id)
     .order_by(Conversation.id.desc())  # ids grow with time
 )
+_OWNER = select(Conversation.voter_id, Conversation.deleted_at).where(Conversation.id == bindparam("key"))
 _VOTERS = (
     select(
         Voter.id,

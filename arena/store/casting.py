@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache, lru_cache
 from hashlib import blake2b
 from typing import Literal
@@ -21,38 +21,39 @@ KEPT: How = "kept"
 
 ALL = "all"
 LOOKS = ("characters", "headers", "lists", "bold", "code_blocks")
-LOOKS_OF_SIDES = tuple(f"{name}_{side}" for side in SIDES for name in LOOKS)
+OUTCOMES = ("wins_a", "wins_b", "ties", "both_bad")
+_NOBODY = dict.fromkeys(OUTCOMES, 0)
 
 OF_THE_VOTE = ("conversation_id", "voter_id", "turn", "choice", "created_at")
-_BALLOT = ("a", "b", "outcome", "voter", "day", "category_set", "is_leak", "probability")
+_BALLOT = ("a", "b", "outcome", "voter", "day", "category_set", "is_leak", "probability", "looks")
 _LAST = {"sqlite": "last_insert_rowid()"}  # the id of the row that this connection has inserted last
 _LAST_ELSEWHERE = "lastval()"
 
 
-def _insert(table: str, columns: Sequence[str]) -> str:
+def insertion(table: str, columns: Sequence[str]) -> str:
+    """The statement that adds a row with these columns."""
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(f':{name}' for name in columns)})"
 
 
-NEW_VOTE = _insert("votes", OF_THE_VOTE)
-NEW_BALLOT = _insert("ballots", _BALLOT)
-COUNT = (
-    "INSERT INTO counts (category, a, b, outcome, votes) VALUES (:category, :a, :b, :outcome, :votes) "
-    "ON CONFLICT (category, a, b, outcome) DO UPDATE SET votes = counts.votes + excluded.votes"
-)
-COUNT_UNLESS_SET_ASIDE = (
-    "INSERT INTO counts (category, a, b, outcome, votes) SELECT :category, :a, :b, :outcome, :votes "
-    "FROM voters WHERE id = :voter_id AND set_aside_at IS NULL "
-    "ON CONFLICT (category, a, b, outcome) DO UPDATE SET votes = counts.votes + excluded.votes"
-)
+NEW_VOTE = insertion("votes", OF_THE_VOTE)
+NEW_BALLOT = insertion("ballots", _BALLOT)
+_CELL = ("a", "b", "category", *OUTCOMES)
+_MORE = ", ".join(f"{name} = counts.{name} + excluded.{name}" for name in OUTCOMES)
+NEW_COUNT = f"{insertion('counts', _CELL)} ON CONFLICT (a, b, category) DO UPDATE SET"
+COUNT = f"{NEW_COUNT} {_MORE}"
+_EACH = {"sqlite": "json_each(:categories)"}  # the names in a list, as rows of one column, `value`
+_EACH_ELSEWHERE = "json_array_elements_text(CAST(:categories AS json)) AS each (value)"
 
 
 @cache
-def _new_looks(dialect: str) -> str:
-    """Of the ballot that was put in last. As it is the table's own key, it stays the last id."""
-    columns = ", ".join(f":{name}" for name in LOOKS_OF_SIDES)
+def count_of_vote(dialect: str) -> str:
+    """Count a ballot in all its categories, unless its voter is set aside. For the row of `counted`."""
     return (
-        f"INSERT INTO ballot_looks (ballot, {', '.join(LOOKS_OF_SIDES)}) "
-        f"VALUES ({_LAST.get(dialect, _LAST_ELSEWHERE)}, {columns})"
+        f"INSERT INTO counts ({', '.join(_CELL)}) "
+        f"SELECT :a, :b, value, {', '.join(f':{name}' for name in OUTCOMES)} "
+        f"FROM voters, {_EACH.get(dialect, _EACH_ELSEWHERE)} "
+        "WHERE voters.id = :voter_id AND set_aside_at IS NULL "
+        f"ON CONFLICT (a, b, category) DO UPDATE SET {_MORE}"
     )
 
 
@@ -91,7 +92,7 @@ def voter_number(voter_id: str) -> int:
 
 def day_of(moment: datetime) -> int:
     """Days since 1970 in UTC."""
-    return int(moment.astimezone(UTC).timestamp() // 86_400)
+    return int(moment.timestamp() // 86_400)
 
 
 class Numbers:
@@ -104,11 +105,14 @@ class Numbers:
 
     async def find(self, db: AsyncConnection, casts: Iterable[Cast]) -> None:
         """Have numbers for all names in these. Whoever commits calls `keep`, whoever does not `forget`."""
-        casts = list(casts)
-        names = {name for cast in casts for name in (cast.pair.a, cast.pair.b)}
-        sets = {set_name(cast.appraisal.categories) for cast in casts}
-        await self._find(db, "entrants", "name", names, self.entrants)
-        await self._find(db, "category_sets", "names", sets, self.sets)
+        names, sets = set(), set()
+        for cast in casts:
+            names |= {cast.pair.a, cast.pair.b} - self.entrants.keys()
+            sets |= {set_name(cast.appraisal.categories)} - self.sets.keys()
+        if names:
+            await self._find(db, "entrants", "name", names, self.entrants)
+        if sets:
+            await self._find(db, "category_sets", "names", sets, self.sets)
 
     def keep(self) -> None:
         """What was found is on disk."""
@@ -124,9 +128,7 @@ class Numbers:
     async def _find(
         self, db: AsyncConnection, table: str, column: str, names: set[str], known: dict[str, int]
     ) -> None:
-        lacking = sorted(names - known.keys())
-        if not lacking:
-            return
+        lacking = sorted(names)
         rows = [{"name": name} for name in lacking]
         await db.execute(text(f"INSERT INTO {table} ({column}) VALUES (:name) ON CONFLICT DO NOTHING"), rows)
         fresh = {}
@@ -146,26 +148,32 @@ class Numbers:
             "category_set": self.sets[set_name(cast.appraisal.categories)],
             "is_leak": int(cast.appraisal.is_leak),
             "probability": cast.pair.probability or 0.0,
+            "looks": packed(cast.appraisal),
         }
 
     def steps(self, cast: Cast, dialect: str, how: How) -> list[Step]:
-        """What stores the vote, or finds it, with its ballot, looks and counts."""
+        """What stores the vote, or finds it, with its ballot and counts."""
         ballot = self.ballot(cast)
         of_vote = vote_row(cast.voted) if how == NEW else {"conversation_id": cast.voted.id}
         steps: list[Step] = [
             (NEW_BALLOT, [ballot]),
-            (_new_looks(dialect), [looks_row(cast.appraisal)]),
             (_vote_of_ballot(dialect, how), [of_vote]),
         ]
         if not cast.appraisal.is_leak:
-            cells = cells_of(ballot, cast.appraisal.categories, 1)
-            steps.append((COUNT_UNLESS_SET_ASIDE, [cell | {"voter_id": cast.voted.voter_id} for cell in cells]))
+            row = counted(ballot, cast.appraisal.categories, cast.voted.voter_id, 1)
+            steps.append((count_of_vote(dialect), [row]))
         return steps
+
+
+def counted(ballot: Row, categories: tuple[str, ...], voter_id: str, votes: int) -> Row:
+    """So many such ballots of this voter, for `count_of_vote`."""
+    row = {"a": ballot["a"], "b": ballot["b"], "categories": set_name((ALL, *categories)), "voter_id": voter_id}
+    return row | _NOBODY | {OUTCOMES[ballot["outcome"]]: votes}
 
 
 def cells_of(ballot: Row, categories: Sequence[str], votes: int) -> list[Row]:
     """So many such ballots, as rows of `counts`."""
-    cell = {"a": ballot["a"], "b": ballot["b"], "outcome": ballot["outcome"], "votes": votes}
+    cell = {"a": ballot["a"], "b": ballot["b"], **_NOBODY, OUTCOMES[ballot["outcome"]]: votes}
     return [cell | {"category": category} for category in (ALL, *categories)]
 
 
@@ -187,6 +195,6 @@ def vote_row(voted: Conversation) -> Row:
     }
 
 
-def looks_row(appraisal: Appraisal) -> Row:
-    """The looks of both sides, as columns of `ballot_looks`."""
-    return {f"{name}_{side}": getattr(appraisal.looks[side], name) for side in SIDES for name in LOOKS}
+def packed(appraisal: Appraisal) -> str:
+    """The looks of both sides, as `ballots.looks` has them."""
+    return " ".join(str(number) for side in SIDES for number in appraisal.looks[side][: len(LOOKS)])

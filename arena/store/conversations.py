@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import bindparam, select
@@ -12,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from arena import tables
 from arena.conversation import Answer, Conversation, Pair, Parameters, Side, Turn, Vote
 from arena.errors import NotFound
+from arena.store.attachments import with_attachments
+from arena.words import _
 
 _ANSWER = tuple(field.name for field in fields(Answer))
 
@@ -23,39 +26,58 @@ async def load(db: AsyncConnection, key: str, voter_id: str | None) -> Conversat
     """
     rows = (await db.execute(_ONE, {"key": key, "voter": voter_id})).all()
     if not rows:
-        raise NotFound("There is no such battle here, or it belongs to another visitor.")
-    return _conversation(rows)
+        raise NotFound(_("There is no such battle here, or it belongs to another visitor."))
+    conversation = _conversation(rows)
+    if any(turn.images or turn.documents for turn in conversation.turns):
+        conversation = await with_attachments(db, conversation)
+    if conversation.vote is None or conversation.counts_at_once:
+        return conversation
+    return replace(conversation, later_votes=(await load_later_votes(db, [key])).get(key, ()))
 
 
 async def load_version(db: AsyncConnection, key: str, turn: int, side: Side, version: int) -> Answer:
     """One version of an answer. Raises `NotFound`."""
     row = (await db.execute(_VERSION, {"key": key, "turn": turn, "side": side, "version": version})).one_or_none()
     if row is None:
-        raise NotFound("There is no such version of this answer.")
+        raise NotFound(_("There is no such version of this answer."))
     return Answer(*row)
 
 
 async def load_all(db: AsyncConnection, keys: Sequence[str]) -> dict[str, Conversation]:
-    """Conversations by their ids, whoever they belong to."""
+    """Conversations by their ids, whoever they belong to, without attachments and later votes."""
     rows = (await db.execute(_ALL, {"keys": list(keys)})).all()
-    return {key: _conversation(list(group)) for key, group in groupby(rows, lambda row: row.id)}
+    return {key: _conversation(list(group)) for key, group in groupby(rows, attrgetter("id"))}
+
+
+async def load_later_votes(db: AsyncConnection, keys: Sequence[str]) -> dict[str, tuple[Vote, ...]]:
+    """Votes about later turns of these conversations, by id; nothing for those that have none."""
+    rows = (await db.execute(_LATER_VOTES, {"keys": list(keys)})).all()
+    by_conversation = groupby(rows, attrgetter("conversation_id"))
+    return {
+        key: tuple(Vote(row.choice, row.turn, row.created_at) for row in votes) for key, votes in by_conversation
+    }
 
 
 def _conversation(rows: Sequence[Any]) -> Conversation:
     turns: dict[int, Turn] = {}
     for row in rows:
         if row.number not in turns:
-            turns[row.number] = Turn(row.number, row.asked, {}, row.images, parameters_in(row.parameters))
+            said = parameters_in(row.parameters)
+            turns[row.number] = Turn(row.number, row.asked, {}, row.images, said, documents=row.documents)
         turn = turns[row.number]
         if row.side is not None:
             turn.answers[row.side] = Answer(*row[: len(_ANSWER)])  # the latest version comes last
-    row = rows[0]
+    return conversation_of(rows[0], tuple(turns.values()))
+
+
+def conversation_of(row: Any, turns: tuple[Turn, ...] = ()) -> Conversation:
+    """The conversation of a row with the columns `HEAD`."""
     return Conversation(
         row.id,
         row.voter_id,
         row.started_at,
         Pair(row.model_a, row.model_b, row.pair_probability) if row.model_b else None,
-        tuple(turns.values()),
+        turns,
         Vote(row.choice, row.voted_turn, row.voted_at) if row.choice else None,
         row.mode,
         None if row.model_b else row.model_a,
@@ -75,24 +97,30 @@ def parameters_column(parameters: Parameters) -> str | None:
     return json.dumps(said, ensure_ascii=False) if said else None
 
 
+HEAD: tuple[Any, ...] = (
+    tables.Conversation.id,
+    tables.Conversation.voter_id,
+    tables.Conversation.created_at.label("started_at"),
+    tables.Conversation.model_a,
+    tables.Conversation.model_b,
+    tables.Conversation.pair_probability,
+    tables.Conversation.mode,
+    tables.Conversation.reveal,
+    tables.Conversation.revealed_at,
+    tables.Vote.choice,
+    tables.Vote.turn.label("voted_turn"),
+    tables.Vote.created_at.label("voted_at"),
+)
+"""A conversation without its turns, and its vote: for a question that joins the two tables."""
+
 _CONVERSATION = (
     select(
         *(getattr(tables.Answer, name) for name in _ANSWER),
-        tables.Conversation.id,
-        tables.Conversation.voter_id,
-        tables.Conversation.created_at.label("started_at"),
-        tables.Conversation.model_a,
-        tables.Conversation.model_b,
-        tables.Conversation.pair_probability,
-        tables.Conversation.mode,
-        tables.Conversation.reveal,
-        tables.Conversation.revealed_at,
-        tables.Vote.choice,
-        tables.Vote.turn.label("voted_turn"),
-        tables.Vote.created_at.label("voted_at"),
+        *HEAD,
         tables.Turn.number,
         tables.Turn.prompt.label("asked"),
         tables.Turn.images,
+        tables.Turn.documents,
         tables.Turn.parameters,
     )
     .select_from(tables.Conversation)
@@ -110,9 +138,18 @@ _VERSION = select(*(getattr(tables.Answer, name) for name in _ANSWER)).where(
     tables.Answer.side == bindparam("side"),
     tables.Answer.version == bindparam("version"),
 )
+_LATER_VOTES = (
+    select(
+        tables.TurnVote.conversation_id, tables.TurnVote.choice, tables.TurnVote.turn, tables.TurnVote.created_at
+    )
+    .where(tables.TurnVote.conversation_id.in_(bindparam("keys", expanding=True)))
+    .order_by(tables.TurnVote.conversation_id, tables.TurnVote.turn)
+)
 _ORDER = (tables.Turn.number, tables.Answer.side, tables.Answer.version)
 _ONE = _CONVERSATION.where(
-    tables.Conversation.id == bindparam("key"), tables.Conversation.voter_id == bindparam("voter")
+    tables.Conversation.id == bindparam("key"),
+    tables.Conversation.voter_id == bindparam("voter"),
+    tables.Conversation.deleted_at.is_(None),
 ).order_by(*_ORDER)
 _ALL = _CONVERSATION.where(tables.Conversation.id.in_(bindparam("keys", expanding=True))).order_by(
     tables.Conversation.id, *_ORDER

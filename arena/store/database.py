@@ -81,11 +81,11 @@ async def carry_out(db: AsyncConnection, steps: Sequence[Step], *, is_last: bool
     """
     driver = db.sync_connection and db.sync_connection.connection.driver_connection
     if isinstance(driver, sqlite.Connection):
-        plain = [(sql, [_stored(row, is_text=True) for row in rows]) for sql, rows in steps]
+        plain = [(sql, _stored(rows, is_text=True)) for sql, rows in steps]
         await driver.carry_out_all(plain, is_last=is_last)
         return
     for sql, rows in steps:
-        await db.execute(_text(sql), [_stored(row, is_text=False) for row in rows])
+        await db.execute(_text(sql), _stored(rows, is_text=False))
 
 
 @cache
@@ -93,13 +93,17 @@ def _text(sql: str) -> TextClause:
     return text(sql)
 
 
-def _stored(row: Row, *, is_text: bool) -> Row:
-    """Moments as they are stored: in UTC, without an offset; in SQLite as texts."""
-    moments = {name: value for name, value in row.items() if isinstance(value, datetime)}
+def _stored(rows: Sequence[Row], *, is_text: bool) -> list[Row]:
+    """Moments as they are stored: in UTC, without an offset; in SQLite as texts. All rows have the same names."""
+    moments = [name for name in rows[0] if any(isinstance(row[name], datetime) for row in rows)] if rows else []
     if not moments:
-        return row
-    naive = {name: moment.astimezone(UTC).replace(tzinfo=None) for name, moment in moments.items()}
-    return row | ({name: m.isoformat(" ", "microseconds") for name, m in naive.items()} if is_text else naive)
+        return list(rows)
+    return [row | {name: _moment(row[name], is_text=is_text) for name in moments} for row in rows]
+
+
+def _moment(value: datetime | None, *, is_text: bool) -> datetime | str | None:
+    naive = value and value.astimezone(UTC).replace(tzinfo=None)
+    return naive.isoformat(" ", "microseconds") if naive and is_text else naive
 
 
 def whole(

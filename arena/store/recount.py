@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Table, bindparam, delete, select, text, update
+from sqlalchemy import Select, Table, bindparam, delete, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from arena import tables
@@ -20,10 +20,11 @@ from arena.conversation import CHOICES, Conversation
 from arena.store import arrays, casting
 from arena.store.arrays import Ballots, Names
 from arena.store.batch import Row
-from arena.store.casting import ALL, Cast
+from arena.store.casting import ALL, OUTCOMES, Cast
 from arena.store.conversations import load_all
 from arena.store.database import Database, carry_out
-from arena.tables import Answer, Ballot, BallotLooks, Vote
+from arena.store.votes import STANDS
+from arena.tables import Answer, Ballot, Vote
 
 if TYPE_CHECKING:
     from arena.store.box import BallotBox
@@ -40,7 +41,7 @@ class Report:
 
     `missing`: votes without their ballot; `wrong`: ballots that say something else than their vote; `restated`:
     ballots whose vote has other categories, leaks or looks by today's configuration; `stray`: ballots without a
-    vote; `counts`: cells of the counts that are not the sum of their ballots.
+    vote; `counts`: pairs whose counts in a category are not the sums of their ballots.
     """
 
     votes: int
@@ -62,7 +63,7 @@ class Report:
 async def fill(box: "BallotBox", database: Database) -> int:
     """See `BallotBox.fill`. May be broken off and taken up again: each page is a transaction of its own."""
     filled = 0
-    async for page in _pages(database, only_waiting=True):
+    async for page in _pages(database, _WAITING):
         await _put(box, page)
         if filled // SAYS_SO_EVERY != (filled + len(page)) // SAYS_SO_EVERY:
             log.info("%d votes have been given their ballots", filled + len(page))
@@ -70,10 +71,24 @@ async def fill(box: "BallotBox", database: Database) -> int:
     return filled
 
 
+async def settle(box: "BallotBox", database: Database, after: datetime, before: datetime) -> int:
+    """See `Booth.settle`. May be broken off and taken up again."""
+    settled = 0
+    async for page in _pages(database, _DUE, {"after": after, "before": before}):
+        await _put(box, page)
+        settled += len(page)
+    return settled
+
+
+async def give(box: "BallotBox", voted: Sequence[Conversation]) -> None:
+    """Ballots for these votes now, unless they have them."""
+    await _put(box, voted)
+
+
 async def verify(box: "BallotBox", database: Database, *, repair: bool) -> Report:
     """See `BallotBox.verify`."""
     report = Report(0)
-    async for page in _pages(database, only_waiting=False):
+    async for page in _pages(database, _VOTES):
         found = await _check(box, database, page)
         report = replace(
             report,
@@ -99,29 +114,36 @@ async def verify(box: "BallotBox", database: Database, *, repair: bool) -> Repor
 # Votes, a page at a time
 
 
-async def _pages(database: Database, *, only_waiting: bool) -> AsyncIterator[list[Conversation]]:
-    """All votes of battles with their conversations, oldest first."""
-    last: Row = {"at": datetime.min.replace(tzinfo=UTC), "key": ""}
+async def _pages(
+    database: Database, question: "Select[str, datetime]", bounds: Row | None = None
+) -> AsyncIterator[list[Conversation]]:
+    """The votes it asks for with their conversations, as far as they had come by then, oldest first."""
+    last: Row = (bounds or {}) | {"at": datetime.min.replace(tzinfo=UTC), "key": ""}
     while True:
         async with database.read() as db:
-            rows = (await db.execute(_WAITING if only_waiting else _VOTES, last)).all()
+            rows = (await db.execute(question, last)).all()
             if not rows:
                 return
             found = await load_all(db, [row.conversation_id for row in rows])
-        last = {"at": rows[-1].at, "key": rows[-1].conversation_id}
-        yield [found[row.conversation_id] for row in rows]
+        last |= {"at": rows[-1].at, "key": rows[-1].conversation_id}
+        there = [found[row.conversation_id] for row in rows if row.conversation_id in found]
+        yield [one.as_voted for one in there if one.vote]  # some may be undone or deleted by now
 
 
 async def _put(box: "BallotBox", voted: Sequence[Conversation]) -> None:
-    """Give these votes their ballots, unless somebody else has, and their answers the marks they lack."""
+    """Give these votes their ballots, unless somebody else has, and their answers the marks they lack.
+
+    A vote that has been undone since gets none, nor one that was cast again: that is another one.
+    """
     marked = [await _marked(box, one) for one in voted]
     casts = [await box.cast(one) for one, _ in marked]
     async with box.write() as db:
         keys = {"keys": [one.voted.id for one in casts]}
-        waiting = {row.conversation_id for row in await db.execute(_STILL_WAITING, keys)}
+        waiting = {tuple(row) for row in await db.execute(_STILL_WAITING, keys)}
         if marks := [row for _, rows in marked for row in rows]:
             await db.execute(_MARK, marks)
-        await box.put_all(db, [one for one in casts if one.voted.id in waiting], casting.KEPT)
+        due = [one for one in casts if (one.voted.id, one.vote.choice, one.vote.created_at) in waiting]
+        await box.put_all(db, due, casting.KEPT)
 
 
 def _unmarked(voted: Conversation) -> Conversation:
@@ -196,11 +218,10 @@ def _should_say(anew: Cast) -> tuple[Any, ...]:
 
 
 def _is_appraised_so(ballot: Row, names: Names, anew: Cast) -> bool:
-    looks = casting.looks_row(anew.appraisal)
     return (
         names.sets.get(ballot["category_set"]) == anew.appraisal.categories
         and ballot["is_leak"] == anew.appraisal.is_leak
-        and {name: ballot[name] for name in looks} == looks
+        and ballot["looks"] == casting.packed(anew.appraisal)
     )
 
 
@@ -209,22 +230,19 @@ async def _take_out(database: Database, ballots: list[Row]) -> None:
     if not ballots:
         return
     cells = [
-        cell | {"voter_id": ballot["voter_id"]}
+        casting.counted(ballot, ballot["categories"], ballot["voter_id"], -1)
         for ballot in ballots
         if not ballot["is_leak"]
-        for cell in casting.cells_of(ballot, ballot["categories"], -1)
     ]
     async with database.write() as db:
         await db.execute(_EMPTY, {"keys": [ballot["conversation_id"] for ballot in ballots]})
         await _delete(db, [ballot["id"] for ballot in ballots])
-        await carry_out(db, [(casting.COUNT_UNLESS_SET_ASIDE, cells)], is_last=True)
+        await carry_out(db, [(casting.count_of_vote(db.dialect.name), cells)], is_last=True)
 
 
 async def _delete(db: AsyncConnection, ballots: list[int]) -> None:
     for first in range(0, len(ballots), PAGE):
-        some = {"ids": ballots[first : first + PAGE]}
-        await db.execute(_NO_LOOKS, some)
-        await db.execute(_NO_BALLOTS, some)
+        await db.execute(_NO_BALLOTS, {"ids": ballots[first : first + PAGE]})
 
 
 # Counts
@@ -241,9 +259,10 @@ async def _count(db: AsyncConnection, *, repair: bool) -> int:
         chunk = await arrays.ballots(db, names.entrants, first, min(first + arrays.CHUNK, newest))
         _add(sums, chunk, names, aside, size)
     kept: dict[str, NDArray[np.int64]] = {}
-    for row in await db.execute(text("SELECT category, a, b, outcome, votes FROM counts")):
+    for row in await db.execute(select(tables.Count)):
         cells = kept.setdefault(row.category, np.zeros(size * size * 4, np.int64))
-        cells[(row.a * size + row.b) * 4 + row.outcome] = row.votes
+        first = (row.a * size + row.b) * 4
+        cells[first : first + 4] = [getattr(row, name) for name in OUTCOMES]
     rows = [row for category in sums.keys() | kept.keys() for row in _differences(category, sums, kept, size)]
     if repair and rows:
         await db.execute(_SET_COUNT, rows)
@@ -264,43 +283,47 @@ def _differences(
     category: str, sums: dict[str, NDArray[np.int64]], kept: dict[str, NDArray[np.int64]], size: int
 ) -> list[Row]:
     nothing = np.zeros(size * size * 4, np.int64)
-    should, are = sums.get(category, nothing), kept.get(category, nothing)
+    should, are = (found.get(category, nothing).reshape(-1, 4) for found in (sums, kept))
     return [
         {
             "category": category,
-            "a": int(cell) // 4 // size,
-            "b": int(cell) // 4 % size,
-            "outcome": int(cell) % 4,
-            "votes": int(should[cell]),
+            "a": int(pair) // size,
+            "b": int(pair) % size,
+            **dict(zip(OUTCOMES, should[pair].tolist(), strict=True)),
         }
-        for cell in np.flatnonzero(should != are)
+        for pair in np.flatnonzero((should != are).any(axis=1))
     ]
 
 
-_VOTES = (
+_OF_BATTLES = (
     select(Vote.conversation_id, Vote.created_at.label("at"))
     .join(tables.Conversation, tables.Conversation.id == Vote.conversation_id)
     .where(
         tables.Conversation.mode == "battle",
+        tables.Conversation.deleted_at.is_(None),  # their ballots are all that is known of them
         (Vote.created_at > bindparam("at"))
         | ((Vote.created_at == bindparam("at")) & (Vote.conversation_id > bindparam("key"))),
     )
     .order_by(Vote.created_at, Vote.conversation_id)
     .limit(PAGE)
 )
+_VOTES = _OF_BATTLES.where(STANDS)
 _WAITING = _VOTES.where(Vote.ballot.is_(None))
-_STILL_WAITING = select(Vote.conversation_id).where(
+_DUE = _OF_BATTLES.where(
+    ~STANDS,
+    Vote.created_at > bindparam("after", type_=Vote.created_at.type),
+    Vote.created_at <= bindparam("before", type_=Vote.created_at.type),
+)
+_STILL_WAITING = select(Vote.conversation_id, Vote.choice, Vote.created_at).where(
     Vote.conversation_id.in_(bindparam("keys", expanding=True)), Vote.ballot.is_(None)
 )
 _BALLOTS = (
     select(
         *Ballot.__table__.columns,
-        *(column for column in BallotLooks.__table__.columns if column.name != "ballot"),
         Vote.conversation_id,
         Vote.voter_id,
     )
     .join(Vote, Vote.ballot == Ballot.id)
-    .outerjoin(BallotLooks, BallotLooks.ballot == Ballot.id)
     .where(Vote.conversation_id.in_(bindparam("keys", expanding=True)))
 )
 _MARK = update(cast(Table, Answer.__table__)).where(
@@ -314,7 +337,6 @@ _STRAY = (
 )
 _AWAY = select(tables.Voter.id).where(tables.Voter.set_aside_at.is_not(None))
 _EMPTY = update(Vote).where(Vote.conversation_id.in_(bindparam("keys", expanding=True))).values(ballot=None)
-_NO_LOOKS = delete(BallotLooks).where(BallotLooks.ballot.in_(bindparam("ids", expanding=True)))
 _NO_BALLOTS = delete(Ballot).where(Ballot.id.in_(bindparam("ids", expanding=True)))
-_SET_COUNT = text(casting.COUNT.replace("counts.votes + excluded.votes", "excluded.votes"))
+_SET_COUNT = text(f"{casting.NEW_COUNT} {', '.join(f'{name} = excluded.{name}' for name in OUTCOMES)}")
 _REPAIRED = "INSERT INTO repairs (created_at, ballots, counts) VALUES (:now, :ballots, :counts)"

@@ -128,6 +128,7 @@ def _connect(url: URL, door: Door) -> sqlite3.Connection:
         connection.execute(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
         _switch_to_wal(connection)
         connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA secure_delete=ON")  # what visitors delete is overwritten, not only forgotten
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute(f"PRAGMA query_only={int(door == 'read')}")
     except sqlite3.Error:  # this is no database, for one

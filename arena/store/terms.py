@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from sqlalchemy import bindparam, select
 
 from arena.store.database import Database, carry_out, whole
+from arena.store.voters import WELCOME
 from arena.tables import Acceptance
 
 
@@ -24,13 +25,12 @@ class Terms:
         """On disk when this returns. Accepting the same version again leaves the first time as it is."""
         row = {"voter": voter_id, "version": version, "now": datetime.now(UTC)}
         async with self._database.write() as db:
-            await carry_out(db, [(_WELCOME, [row]), (_ACCEPT, [row])], is_last=True)
+            await carry_out(db, [(WELCOME, [row]), (_ACCEPT, [row])], is_last=True)
 
 
 _ACCEPTED_AT = select(Acceptance.accepted_at).where(
     Acceptance.voter_id == bindparam("voter"), Acceptance.version == bindparam("version")
 )
-_WELCOME = "INSERT INTO voters (id, created_at) VALUES (:voter, :now) ON CONFLICT DO NOTHING"
 _ACCEPT = (
     "INSERT INTO acceptances (voter_id, version, accepted_at) VALUES (:voter, :version, :now) "
     "ON CONFLICT DO NOTHING"

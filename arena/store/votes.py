@@ -6,10 +6,11 @@ from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
 
-from sqlalchemy import and_, bindparam, func, select
+from sqlalchemy import RowMapping, and_, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from arena.tables import Answer, Conversation, Turn, Vote, Voter
+from arena.store.remarks import unpacked
+from arena.tables import Answer, Conversation, Remark, Turn, TurnVote, Vote, Voter
 
 PAGE = 500
 
@@ -33,13 +34,23 @@ class AnswerRecord:
 
 @dataclass(frozen=True, slots=True)
 class TurnRecord:
-    """A prompt, what the two sides said to it, and how many pictures were with it."""
+    """A prompt, what the two sides said to it, and how many pictures and documents were with it."""
 
     number: int
     prompt: str
     a: AnswerRecord
     b: AnswerRecord
     images: int = 0
+    documents: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TurnVoteRecord:
+    """A vote about a later turn of a battle that went on: it is not counted."""
+
+    turn: int
+    choice: str
+    voted_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +58,8 @@ class VoteRecord:
     """A vote with everything that led to it. `voter_id` is the random id of a cookie, not a person's name.
 
     `pair_probability` is not known of a vote that was cast elsewhere. `set_aside`: why the voter's votes do not
-    count, where that is so.
+    count, where that is so. `reasons_a`, `reasons_b`, `comment`: what the voter has said about it, and when, in
+    `remarked_at`. `turns` after the one that was voted on are of a battle that went on, with `turn_votes` on them.
     """
 
     conversation_id: str
@@ -62,6 +74,20 @@ class VoteRecord:
     started_at: datetime
     turns: tuple[TurnRecord, ...]
     set_aside: str | None = None
+    reasons_a: tuple[str, ...] = ()
+    reasons_b: tuple[str, ...] = ()
+    comment: str | None = None
+    remarked_at: datetime | None = None
+    turn_votes: tuple[TurnVoteRecord, ...] = ()
+
+
+STANDS = (
+    (Conversation.mode != "battle")
+    | (Conversation.reveal == "on_vote")
+    | Conversation.revealed_at.is_not(None)
+    | Vote.ballot.is_not(None)
+)
+"""What votes that count or were not blind have, and one whose names are still hidden has not."""
 
 
 async def vote_records(db: AsyncConnection, since: datetime | None) -> AsyncGenerator[VoteRecord, None]:
@@ -81,9 +107,15 @@ async def vote_records(db: AsyncConnection, since: datetime | None) -> AsyncGene
                 Conversation.pair_probability,
                 Conversation.created_at.label("started_at"),
                 Voter.set_aside_because.label("set_aside"),
+                Remark.reasons_a,
+                Remark.reasons_b,
+                Remark.comment,
+                Remark.updated_at.label("remarked_at"),
             )
             .join(Conversation, Conversation.id == Vote.conversation_id)
             .join(Voter, Voter.id == Vote.voter_id)
+            .outerjoin(Remark, Remark.conversation_id == Vote.conversation_id)
+            .where(STANDS, Conversation.deleted_at.is_(None))
             .order_by(Vote.created_at, Vote.conversation_id)
             .limit(PAGE)
         )
@@ -96,10 +128,35 @@ async def vote_records(db: AsyncConnection, since: datetime | None) -> AsyncGene
         rows = (await db.execute(query)).all()
         if not rows:
             return
-        turns = await _turns(db, [row.conversation_id for row in rows])
+        keys = [row.conversation_id for row in rows]
+        turns, later = await _turns(db, keys), await _turn_votes(db, keys)
         for row in rows:
-            yield VoteRecord(**row._mapping, turns=turns[row.conversation_id])
+            if said := turns.get(row.conversation_id):  # it may have been deleted in the meantime
+                yield _record(row._mapping, said, later.get(row.conversation_id, ()))
         after = (rows[-1].voted_at, rows[-1].conversation_id)
+
+
+def _record(row: RowMapping, turns: tuple[TurnRecord, ...], turn_votes: tuple[TurnVoteRecord, ...]) -> VoteRecord:
+    """The vote of this row. A later turn whose answers are not complete is of no use to anybody."""
+    last = turns[-1]
+    if last.number > row["turn"] and {last.a.state, last.b.state} - {"done", "stopped"}:
+        turns = turns[:-1]
+    said = {name: unpacked(row[name]) for name in ("reasons_a", "reasons_b")} | {"comment": row["comment"] or None}
+    return VoteRecord(**{**row, **said}, turns=turns, turn_votes=turn_votes)
+
+
+_TURN_VOTES = (
+    select(TurnVote.conversation_id, TurnVote.turn, TurnVote.choice, TurnVote.created_at)
+    .where(TurnVote.conversation_id.in_(bindparam("keys", expanding=True)))
+    .order_by(TurnVote.conversation_id, TurnVote.turn)
+)
+
+
+async def _turn_votes(db: AsyncConnection, keys: list[str]) -> dict[str, tuple[TurnVoteRecord, ...]]:
+    """The votes about later turns of these conversations."""
+    rows = (await db.execute(_TURN_VOTES, {"keys": keys})).all()
+    by_conversation = groupby(rows, attrgetter("conversation_id"))
+    return {key: tuple(TurnVoteRecord(*row[1:]) for row in votes) for key, votes in by_conversation}
 
 
 _TURNS = (
@@ -108,6 +165,7 @@ _TURNS = (
         Turn.number,
         Turn.prompt,
         Turn.images,
+        Turn.documents,
         Answer.side,
         Answer.text,
         Answer.reasoning,
@@ -131,8 +189,8 @@ async def _turns(db: AsyncConnection, keys: list[str]) -> dict[str, tuple[TurnRe
     """The turns of these conversations, each with the latest version of both answers."""
     rows = await db.execute(_TURNS, {"keys": keys})
     found: dict[str, tuple[TurnRecord, ...]] = {}
-    asked = attrgetter("conversation_id", "number", "prompt", "images")
-    for (key, number, prompt, images), answers in groupby(rows, asked):
+    asked = attrgetter("conversation_id", "number", "prompt", "images", "documents")
+    for (key, number, prompt, *attached), answers in groupby(rows, asked):
         latest = {
             row.side: AnswerRecord(
                 row.text,
@@ -149,13 +207,22 @@ async def _turns(db: AsyncConnection, keys: list[str]) -> dict[str, tuple[TurnRe
             )
             for row in answers
         }
-        found[key] = (*found.get(key, ()), TurnRecord(number, prompt, latest["a"], latest["b"], images))
+        found[key] = (*found.get(key, ()), TurnRecord(number, prompt, latest["a"], latest["b"], *attached))
     return found
 
 
 async def count(db: AsyncConnection, since: datetime | None) -> int:
-    """How many votes `vote_records` will yield."""
-    query = select(func.count()).select_from(Vote)
+    """How many votes `vote_records` will yield, and those of conversations that their visitors have deleted."""
+    every = select(func.count()).select_from(Vote)
+    hidden = _HIDDEN
     if since is not None:
-        query = query.where(Vote.created_at >= since)
-    return await db.scalar(query) or 0
+        every, hidden = every.where(Vote.created_at >= since), hidden.where(Vote.created_at >= since)
+    return (await db.scalar(every) or 0) - (await db.scalar(hidden) or 0)
+
+
+_HIDDEN = (
+    select(func.count())
+    .select_from(Vote)
+    .join(Conversation, Conversation.id == Vote.conversation_id)
+    .where(Vote.ballot.is_(None), ~STANDS)
+)

@@ -4,9 +4,9 @@ A model is never a table: contenders live in config.toml, and a stored battle ke
 """
 
 from arena.tables.base import Base, Moment
-from arena.tables.board import Ballot, BallotLooks, CategorySet, Count, Entrant, Repair
+from arena.tables.board import Ballot, CategorySet, Count, Entrant, Repair
+from arena.tables.conversations import Answer, Attachment, Conversation, Image, Reaction, Share, Turn
 from arena.tables.people import Acceptance, Voter
-from arena.tables.talk import Answer, Attachment, Conversation, Image, Reaction, Share, Turn
 from arena.tables.votes import Remark, TurnVote, Vote
 
 __all__ = [
@@ -14,7 +14,6 @@ __all__ = [
     "Answer",
     "Attachment",
     "Ballot",
-    "BallotLooks",
     "Base",
     "CategorySet",
     "Conversation",

@@ -7,6 +7,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from arena.tables.base import Base
 
+NO_LOOKS = " ".join(["0"] * 10)
+
 
 class Entrant(Base):
     """A name that ballots hold as a number. Contenders come and go in config.toml; their names stay here."""
@@ -31,6 +33,8 @@ class Ballot(Base):
 
     `a`, `b`: the entrants. `outcome`: 0 a, 1 b, 2 tie, 3 both bad. `voter`: 63 bits that stand for the voter's id.
     `day`: days since 1970 in UTC. `probability`: the chance that these two met, 0 where nobody knows it.
+    `looks`: how the answers looked, each side summed over its turns: ten numbers with spaces between them, namely
+    characters, headers, lists, bold and code blocks of side a, then of side b. Last, as few boards ask for it.
     """
 
     __tablename__ = "ballots"
@@ -55,40 +59,25 @@ class Ballot(Base):
     category_set: Mapped[int] = mapped_column(ForeignKey("category_sets.id"))
     is_leak: Mapped[int]
     probability: Mapped[float]
-
-
-class BallotLooks(Base):
-    """How the answers of a ballot looked, each side summed over its turns. Apart, as few boards ask for it."""
-
-    __tablename__ = "ballot_looks"
-
-    ballot: Mapped[int] = mapped_column(ForeignKey("ballots.id"), primary_key=True, autoincrement=False)
-    characters_a: Mapped[int]
-    headers_a: Mapped[int]
-    lists_a: Mapped[int]
-    bold_a: Mapped[int]
-    code_blocks_a: Mapped[int]
-    characters_b: Mapped[int]
-    headers_b: Mapped[int]
-    lists_b: Mapped[int]
-    bold_b: Mapped[int]
-    code_blocks_b: Mapped[int]
+    looks: Mapped[str] = mapped_column(default=NO_LOOKS, server_default=text(f"'{NO_LOOKS}'"))
 
 
 class Count(Base):
     """How many ballots count for a board: no leak, and the voter not set aside. Kept by the write that changes it.
 
-    `category`: `all`, or one of the ballot's own.
+    `category`: `all`, or one of the ballot's own. Those of a pair lie together, so that a vote changes one page.
     """
 
     __tablename__ = "counts"
     __table_args__ = ({"sqlite_with_rowid": False},)
 
-    category: Mapped[str] = mapped_column(primary_key=True)
     a: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     b: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    outcome: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    votes: Mapped[int]
+    category: Mapped[str] = mapped_column(primary_key=True)
+    wins_a: Mapped[int]
+    wins_b: Mapped[int]
+    ties: Mapped[int]
+    both_bad: Mapped[int]
 
 
 class Repair(Base):

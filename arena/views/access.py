@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from arena.errors import NotFound, TooManyRequests, Unauthorized
+from arena.words import _
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +38,9 @@ class Access:
         self.check_configured()
         if self.is_known(request):
             return
-        scheme, _, shown = request.headers.get("authorization", "").partition(" ")
+        scheme, _space, shown = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":
-            raise Unauthorized("This page is for whoever runs the arena.")
+            raise Unauthorized(_("This page is for whoever runs the arena."))
         self.check_token(request, shown.strip())
 
     def check_token(self, request: Request, shown: str) -> None:
@@ -50,7 +51,7 @@ class Access:
         if not compare_digest(shown.encode(errors="replace"), self._token):
             self._wrong.note(address)
             log.warning("a wrong admin token came from %s", address)
-            raise Unauthorized("That is not the admin token.")
+            raise Unauthorized(_("That is not the admin token."))
 
     def is_known(self, request: Request) -> bool:
         """Whether the browser has a cookie that we gave it for this token, no longer than 12 hours ago."""
@@ -79,8 +80,10 @@ class Access:
         """Raises `NotFound` where there is no token, and so nothing to log in to."""
         if not self._token:
             raise NotFound(
-                "There is nothing here, because no admin token is configured: "
-                "admin_token_env in the section [access] of config.toml names one."
+                _(
+                    "There is nothing here, because no admin token is configured: "
+                    "admin_token_env in the section [access] of config.toml names one."
+                )
             )
 
 
@@ -94,7 +97,9 @@ class Wrong:
     def check(self, address: str) -> None:
         """Raises `TooManyRequests`."""
         if self._of(address)[0] >= WRONG_ALLOWED:
-            raise TooManyRequests("Too many wrong tokens came from your address. Wait a minute, then try again.")
+            raise TooManyRequests(
+                _("Too many wrong tokens came from your address. Wait a minute, then try again.")
+            )
 
     def note(self, address: str) -> None:
         count, since = self._of(address)

@@ -16,6 +16,7 @@ from arena.matchmaker import contenders
 from arena.router import BackendState
 from arena.views.context import Context, context
 from arena.views.forms import read_form
+from arena.words import _, number
 
 HOME = "/admin"
 INSIDE = re.compile(r"/admin(?:/[\w./-]*)?(?:\?[\w&=.%+-]*)?", re.ASCII)  # where a login may lead
@@ -55,8 +56,8 @@ async def unauthorized(request: Request, exc: Exception) -> Response:
     if "text/html" in request.headers.get("accept", ""):
         response = _login_page(request, exc.status, exc.words if request.method == "POST" else "")
     else:
-        words = f"{exc.words} Send the admin token: Authorization: Bearer TOKEN\n"
-        response = PlainTextResponse(words, exc.status, {"Cache-Control": "no-store"})
+        how = _("Send the admin token: Authorization: Bearer TOKEN")
+        response = PlainTextResponse(f"{exc.words} {how}\n", exc.status, {"Cache-Control": "no-store"})
     response.headers.update(exc.headers)
     return response
 
@@ -91,7 +92,7 @@ async def models(request: Request) -> Response:
         battles=arena.live.in_flight,
         is_still="still" in request.query_params,
     )
-    response.headers["Vary"] = "Accept"
+    response.headers.add_vary_header("Accept")
     return response
 
 
@@ -151,8 +152,11 @@ class BackendView:
         state = self.state
         if self.mood != "out":
             return state.status.detail
-        some = f" of {', '.join(state.out_for)}" if set(state.out_for) < set(state.models) else ""
-        return f"left alone after failures{some}; tried again in {state.out_until:,.1f} s"
+        seconds = number(state.out_until, 1)
+        if set(state.out_for) >= set(state.models):
+            return _("left alone after failures; tried again in {seconds} s").format(seconds=seconds)
+        words = _("left alone after failures of {models}; tried again in {seconds} s")
+        return words.format(models=", ".join(state.out_for), seconds=seconds)
 
     @property
     def failures(self) -> list[tuple[str, int]]:
@@ -167,16 +171,17 @@ class BackendView:
 
 def ago(seconds: float) -> str:
     """How long ago, to one unit: `now`, `12 s ago`, `3 min ago`, `5 h ago`, `2 d ago`."""
-    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s")):
+    units = ((86_400, _("{n} d ago")), (3600, _("{n} h ago")), (60, _("{n} min ago")), (1, _("{n} s ago")))
+    for size, words in units:
         if seconds >= size:
-            return f"{int(seconds // size)} {unit} ago"
-    return "now"
+            return words.format(n=int(seconds // size))
+    return _("now")
 
 
 def _kind(config: Config, name: str) -> str:
     """What answers: `engine`, or the wire format of the provider."""
     formats = {provider.name: str(provider.__struct_config__.tag) for provider in config.providers}
-    return formats.get(name, "engine")
+    return formats.get(name) or _("engine")
 
 
 def _wants_json(request: Request) -> bool:

@@ -7,6 +7,8 @@ from starlette.requests import Request
 
 from arena.board import Boards
 from arena.config import Config
+from arena.documents import DocumentReader
+from arena.images import ImageReader
 from arena.live import Live
 from arena.metrics import Metrics
 from arena.prompts import StartingPrompt
@@ -35,6 +37,8 @@ class Context:
     pulse: Pulse
     prompts: tuple[StartingPrompt, ...]
     texts: Mapping[str, Text]
+    images: ImageReader
+    documents: DocumentReader
 
 
 def context(request: Request) -> Context:

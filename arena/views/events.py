@@ -12,11 +12,13 @@ from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from arena.blind import faces
 from arena.conversation import Conversation, Side
 from arena.live import Cursor, Frame, LiveTurn, SideCursor, SideFrame
-from arena.views.battle import answer_view, encode_cursor, loading, view
+from arena.views.battle import answer_view, encode_cursor, loading
 from arena.views.context import Context, context
-from arena.views.conversations import own
+from arena.views.conversations import own, shown
+from arena.views.paths import conversation_path, key_in
 
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 DONE = "event: done\ndata: done\n\n"
@@ -29,7 +31,7 @@ _SIDE = re.compile(r"([ab])\.(\d+)\.(\d+)\.(-?\d+)\.(\d+)\.(\d+)")
 async def events(request: Request) -> Response:
     """The stream of one watcher, from where it is to the end of the turn."""
     arena = context(request)
-    conversation, live = await own(request)
+    conversation, live = await own(request, key_in(request))
     seen = request.headers.get("last-event-id") or request.query_params.get("after", "")
     if live is None or is_of_another_turn(seen, conversation.last.number):
         stream = _anew(arena, conversation, live)
@@ -55,7 +57,7 @@ def decode_cursor(text: str) -> Cursor:
 
 async def _anew(arena: Context, conversation: Conversation, live: LiveTurn | None) -> AsyncIterator[str]:
     """For a page the battle has left behind: all of it as it is now, with a stream of its own if one is due."""
-    battle = view(conversation, live, arena.config, arena.router)
+    battle = await shown(arena, conversation, live)
     yield message(partial("#battle", "outerHTML", arena.pages.render("_battle.html", battle=battle)))
     if not battle.is_open:
         yield DONE
@@ -68,7 +70,7 @@ async def _watch(arena: Context, live: LiveTurn, cursor: Cursor) -> AsyncIterato
     async for frame in live.watch(cursor, arena.live.flush_seconds, arena.config.live.heartbeat_seconds):
         if awaits_the_draw and live.is_drawn:
             awaits_the_draw = False
-            yield message(_bar(arena, live.snapshot, live))
+            yield message(await _bar(arena, live.snapshot, live))
         if frame is not None:
             yield message(_frame(arena, live, frame), encode_cursor(number, frame.cursor))
         elif live.is_drawn:
@@ -76,7 +78,7 @@ async def _watch(arena: Context, live: LiveTurn, cursor: Cursor) -> AsyncIterato
         else:
             yield message(partial("#loading", "innerHTML", loading(arena.router)))
     if live.is_settled:
-        yield message(_bar(arena, live.snapshot, live), encode_cursor(number, live.cursor))
+        yield message(await _bar(arena, live.snapshot, live), encode_cursor(number, live.cursor))
         yield DONE
 
 
@@ -101,6 +103,8 @@ def _side(arena: Context, live: LiveTurn, frame: SideFrame) -> str:
     if frame.is_whole:
         return partial(f"#{place}", "outerHTML", _card(arena, live, frame.side, "_answer.html"))
     html = partial(f"#{place}-thoughts", "beforeend", escape(frame.thoughts)) if frame.thoughts else ""
+    if frame.begins and (said := answer_view(frame.side, None, live)).thought_ms is not None:
+        html += partial(f"#{place}-thought", "innerHTML", escape(said.thought_words))
     html += partial(f"#{place}-blocks", "beforeend", "".join(frame.blocks)) if frame.blocks else ""
     if frame.open_html is not None:
         open_html = _card(arena, live, frame.side, "_thinking.html") if frame.is_silent else frame.open_html
@@ -113,12 +117,19 @@ def _side(arena: Context, live: LiveTurn, frame: SideFrame) -> str:
 
 
 def _card(arena: Context, live: LiveTurn, side: Side, template: str) -> Markup:
-    """A side's card or a part of it: a partial of the page. It has no face: a stream ends before the vote."""
-    answer = answer_view(side, None, live)
-    path = f"/conversations/{live.conversation.id}"
-    return arena.pages.render(template, number=live.number, answer=answer, path=path, face=None)
+    """A side's card or a part of it: a partial of the page. In a battle it has no face: the vote comes later."""
+    mode, names = live.conversation.mode, faces(live.conversation, arena.config)
+    answer = answer_view(side, None, live, is_alone=mode == "direct")
+    values = {"number": live.number, "answer": answer, "path": conversation_path(live.conversation.id)}
+    return arena.pages.render(template, **values, face=names[side] if names else None, mode=mode)
 
 
-def _bar(arena: Context, conversation: Conversation, live: LiveTurn | None) -> str:
-    battle = view(conversation, live, arena.config, arena.router)
-    return partial("#bar", "outerHTML", arena.pages.render("_bar.html", battle=battle))
+async def _bar(arena: Context, conversation: Conversation, live: LiveTurn | None) -> str:
+    """What can be done now, and under the answer of a chat, what its visitor thinks of it."""
+    battle = await shown(arena, conversation, live)
+    html = partial("#bar", "outerHTML", arena.pages.render(battle.bar, battle=battle))
+    if not battle.is_lone:
+        return html
+    turn = battle.turns[-1]
+    thumbs = arena.pages.render("_reactions.html", turn=turn, battle=battle)
+    return html + partial(f"#t{turn.number}-thumbs", "outerHTML", thumbs)

@@ -26,6 +26,7 @@ from arena.pictures import (
 from arena.views.context import Context, context
 from arena.views.leaderboard import Shown, ask
 from arena.views.standings import Row
+from arena.words import _, day, figures, number
 
 MOMENTS = 14  # boards in the picture over time, at most: each is a fit of its own
 COLUMNS_AT_MOST = 92
@@ -91,31 +92,40 @@ def _within(days: dict[date, int], view: View) -> dict[date, int]:
 def _intervals(shown: Shown) -> Exhibit:
     listed = [row for row in shown.rows if row.standing.is_listed] or shown.rows
     drawn = [Interval(s.name, s.rating, s.low, s.high, row.rank_set) for row in listed for s in (row.standing,)]
-    kind = "at every look of a lifetime" if shown.look.view.is_anytime else "at one look"
-    words = Words(
-        "intervals",
-        "Ratings and their 95 % intervals",
-        f"A row for each of {len(drawn)} models: a dot at its rating, a line over the interval that holds {kind}, "
-        "and at the end of the row the ranks it may have.",
-    )
-    cells = [[d.name, f"{d.value:,.0f}", f"{d.low:,.0f}", f"{d.high:,.0f}", d.note] for d in drawn]
-    return Exhibit(intervals(words, drawn), ["Model", "Rating", "From", "To", "Ranks"], cells)
+    if shown.look.view.is_anytime:
+        told = _(
+            "A row for each of {n} models: a dot at its rating, a line over the interval that holds at every look "
+            "of a lifetime, and at the end of the row the ranks it may have."
+        )
+    else:
+        told = _(
+            "A row for each of {n} models: a dot at its rating, a line over the interval that holds at one look, "
+            "and at the end of the row the ranks it may have."
+        )
+    words = Words("intervals", _("Ratings and their 95 % intervals"), told.format(n=len(drawn)))
+    cells = [[d.name, number(d.value), number(d.low), number(d.high), d.note] for d in drawn]
+    return Exhibit(intervals(words, drawn), [_("Model"), _("Rating"), _("From"), _("To"), _("Ranks")], cells)
 
 
 def _matrices(board: Board) -> list[Exhibit]:
-    shares = "Of 100 points the row takes so many from the column; a tie gives half a point to each."
+    shares = _("Of 100 points the row takes so many from the column; a tie gives half a point to each.")
     drawn: list[tuple[Words, Any, Any, Callable[[float], str]]] = [
-        (Words("predicted", "Share of wins, as the ratings predict", shares), board.predicted, "share", _percent),
-        (Words("observed", "Share of wins, as they were voted", shares), board.observed, "share", _percent),
+        (
+            Words("predicted", _("Share of wins, as the ratings predict"), shares),
+            board.predicted,
+            "share",
+            _percent,
+        ),
+        (Words("observed", _("Share of wins, as they were voted"), shares), board.observed, "share", _percent),
         (
             Words(
                 "battles",
-                "Battles between two models",
-                "How often row and column met; a stronger colour is more often.",
+                _("Battles between two models"),
+                _("How often row and column met; a stronger colour is more often."),
             ),
             board.games,
             "count",
-            lambda games: f"{games:,.0f}",
+            number,
         ),
     ]
     return [
@@ -127,7 +137,7 @@ def _matrices(board: Board) -> list[Exhibit]:
 def _grid(
     names: Sequence[str], cells: Sequence[Sequence[float | None]], tell: Callable[[float], str]
 ) -> tuple[list[str], list[list[Cell]]]:
-    heads = ["Model", *(f"{number}. {name}" for number, name in enumerate(names, 1))]
+    heads = [_("Model"), *(f"{place}. {name}" for place, name in enumerate(names, 1))]
     told: list[list[Cell]] = [
         [
             heads[place + 1],
@@ -144,36 +154,43 @@ def _scatters(shown: Shown) -> list[Exhibit]:
     kinds: list[tuple[str, str, str, bool, Callable[[Row], float | None]]] = [
         (
             "price",
-            "price",
-            f"{shown.currency} a million tokens, three read to one written",
+            _("Rating and price"),
+            _("{currency} a million tokens, three read to one written").format(currency=shown.currency),
             True,
             lambda r: r.price,
         ),
-        ("speed", "speed", "Tokens a second, median of the latest answers", False, lambda r: r.tokens_per_second),
+        (
+            "speed",
+            _("Rating and speed"),
+            _("Tokens a second, median of the latest answers"),
+            False,
+            lambda r: r.tokens_per_second,
+        ),
         (
             "wait",
-            "time to the first token",
-            "Milliseconds to the first token, median of the latest answers",
+            _("Rating and time to the first token"),
+            _("Milliseconds to the first token, median of the latest answers"),
             True,
             lambda r: r.first_token_ms,
         ),
     ]
     found = []
-    for key, what, along, is_less_better, of in kinds:
+    for key, title, along, is_less_better, of in kinds:
         points = [Point(row.standing.name, x, row.standing.rating) for row in rows if (x := of(row)) is not None]
         if len(points) > 1 and any(point.x for point in points):
-            found.append(_scatter(f"rating-by-{key}", f"Rating and {what}", Axis(along, is_less_better), points))
+            found.append(_scatter(f"rating-by-{key}", title, Axis(along, is_less_better), points))
     return found
 
 
 def _scatter(key: str, title: str, axis: Axis, points: list[Point]) -> Exhibit:
-    better = "lower" if axis.is_less_better else "higher"
-    description = (
-        f"A dot for each of {len(points)} models. Along the foot: {axis.words}, {better} is better. The line "
-        "joins the models that no other one beats in both. Where a name has no room, the table has it."
-    )
-    cells = [[p.name, f"{p.y:,.0f}", f"{p.x:,.6g}"] for p in sorted(points, key=lambda p: -p.y)]
-    return Exhibit(scatter(Words(key, title, description), axis, points), ["Model", "Rating", axis.words], cells)
+    along = _("{axis}, lower is better") if axis.is_less_better else _("{axis}, higher is better")
+    description = _(
+        "A dot for each of {n} models. Along the foot: {along}. The line joins the models that no other one beats "
+        "in both. Where a name has no room, the table has it."
+    ).format(n=len(points), along=along.format(axis=axis.words))
+    cells = [[p.name, number(p.y), figures(p.x)] for p in sorted(points, key=lambda p: -p.y)]
+    heads = [_("Model"), _("Rating"), axis.words]
+    return Exhibit(scatter(Words(key, title, description), axis, points), heads, cells)
 
 
 def _days(days: dict[date, int]) -> list[Exhibit]:
@@ -184,34 +201,33 @@ def _days(days: dict[date, int]) -> list[Exhibit]:
     span = (last - first).days + 1
     step = 1 if span <= COLUMNS_AT_MOST else WEEK * -(-span // (WEEK * COLUMNS_AT_MOST))
     sums = [0] * -(-span // step)
-    for day, count in days.items():
-        sums[(day - first).days // step] += count
-    counted = [(first + timedelta(days=number * step), total) for number, total in enumerate(sums)]
-    per = "day" if step == 1 else "week" if step == WEEK else f"{step} days"
-    words = Words(
-        "days", f"Votes per {per}", f"A column for each, from {first} to {last} (UTC): all votes of battles."
-    )
-    cells: list[list[Cell]] = [[day.isoformat(), f"{count:,}"] for day, count in counted]
-    return [Exhibit(columns(words, counted), ["From" if step > 1 else "Day", "Votes"], cells)]
+    for at, count in days.items():
+        sums[(at - first).days // step] += count
+    counted = [(first + timedelta(days=place * step), total) for place, total in enumerate(sums)]
+    title = {1: _("Votes per day"), WEEK: _("Votes per week")}.get(step, _("Votes per {n} days").format(n=step))
+    told = _("A column for each, from {first} to {last} (UTC): all votes of battles.")
+    words = Words("days", title, told.format(first=day(first), last=day(last)))
+    cells: list[list[Cell]] = [[day(at), number(count)] for at, count in counted]
+    return [Exhibit(columns(words, counted), [_("From") if step > 1 else _("Day"), _("Votes")], cells)]
 
 
 def _history(boards: Sequence[tuple[date, Board]]) -> Exhibit:
-    ratings = [{s.name: s.rating for s in board.listed} for _, board in boards]
+    ratings = [{s.name: s.rating for s in board.listed} for at, board in boards]
     latest = ratings[-1]
     names = sorted({name for one in ratings for name in one}, key=lambda name: (-latest.get(name, -1e9), name))
     series = [Line(name, tuple(one.get(name) for one in ratings)) for name in names]
-    days = [day for day, _ in boards]
-    words = Words(
-        "over-time",
-        "Ratings over time",
-        f"A line for each of {len(series)} models, through its rating on {len(days)} boards, from the end of "
-        f"{days[0]} to the end of {days[-1]} (UTC). A line begins where its model has enough votes to be listed.",
+    days = [at for at, board in boards]
+    told = _(
+        "A line for each of {models} models, through its rating on {boards} boards, from the end of {first} to "
+        "the end of {last} (UTC). A line begins where its model has enough votes to be listed."
     )
+    told = told.format(models=len(series), boards=len(days), first=day(days[0]), last=day(days[-1]))
+    words = Words("over-time", _("Ratings over time"), told)
     cells: list[list[Cell]] = [
-        [one.name, *("" if value is None else f"{value:,.0f}" for value in one.values)] for one in series
+        [one.name, *("" if value is None else number(value) for value in one.values)] for one in series
     ]
-    return Exhibit(lines(words, days, series), ["Model", *(day.isoformat() for day in days)], cells)
+    return Exhibit(lines(words, days, series), [_("Model"), *map(day, days)], cells)
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.0f}"
+    return number(100 * share)

@@ -25,6 +25,7 @@ from arena.views.standings import (
     shown_columns,
     values,
 )
+from arena.words import _
 
 PATH = "/leaderboard"
 PAIRS = 20
@@ -114,7 +115,7 @@ class Shown:
             "poll": PATH + replace(plain, seen=self.state).query,
             "toggle": PATH + replace(plain, is_still=not plain.is_still).query,
             "scale": self._scale(),
-            "features": FEATURES,
+            "features": {name: _(words) for name, words in FEATURES.items()},
             "categories": self._categories(),
             "currency": self.currency,
             "min_votes": self.min_votes,

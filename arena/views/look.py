@@ -11,6 +11,8 @@ from urllib.parse import urlencode
 
 from arena.board import View
 from arena.errors import Unprocessable
+from arena.words import _
+from arena.words import day as day_in_figures
 
 RANK = "rank"
 LONGEST = 100  # characters of a value that are said again
@@ -36,7 +38,7 @@ class Look:
     @property
     def parameters(self) -> dict[str, str]:
         """What differs from the plain board, by name."""
-        values = {name: write(self) for name, (_, write) in PARAMETERS.items()}
+        values = {name: write(self) for name, (_parse, write) in PARAMETERS.items()}
         return {name: value for name, value in values.items() if value}
 
     @property
@@ -65,16 +67,34 @@ def read(query: Mapping[str, str], columns: Iterable[str]) -> Look:
     for name, value in query.items():
         if name not in PARAMETERS:
             known = ", ".join(name for name in PARAMETERS if name != "seen")
-            raise Unprocessable(f"The board knows no “{name[:LONGEST]}”. An address may have: {known}.")
+            raise Unprocessable(
+                _("The board knows no “{name}”. An address may have: {known}.").format(
+                    name=name[:LONGEST], known=known
+                )
+            )
         if value:
-            parse, _ = PARAMETERS[name]
+            parse, _write = PARAMETERS[name]
             look = parse(look, name, value)
     if look.order.removeprefix("-") not in columns:
-        raise Unprocessable(f"There is no column “{look.order[:LONGEST]}”. Known are: {', '.join(columns)}.")
+        raise Unprocessable(
+            _("There is no column “{name}”. Known are: {known}.").format(
+                name=look.order[:LONGEST], known=", ".join(columns)
+            )
+        )
     view = look.view
     if view.since and view.until and view.since > view.until:
-        raise Unprocessable(f"The first day ({view.since}) is after the last one ({view.until}).")
+        raise Unprocessable(
+            _("The first day ({since}) is after the last one ({until}).").format(
+                since=day_in_figures(view.since), until=day_in_figures(view.until)
+            )
+        )
     return look
+
+
+def _not(name: str, only: str, value: str) -> Unprocessable:
+    """For a parameter that has one value alone."""
+    words = _("“{name}” is “{only}”, or is left out. It was “{value}”.")
+    return Unprocessable(words.format(name=name, only=only, value=value[:LONGEST]))
 
 
 Parse = Callable[[Look, str, str], Look]
@@ -86,7 +106,7 @@ def _switch(attribute: str, on: str) -> tuple[Parse, Write]:
 
     def parse(look: Look, name: str, value: str) -> Look:
         if value != on:
-            raise Unprocessable(f"“{name}” is “{on}”, or is left out. It was “{value[:LONGEST]}”.")
+            raise _not(name, on, value)
         return look.of(**{attribute: True})
 
     return parse, lambda look: on if getattr(look.view, attribute) else ""
@@ -97,7 +117,8 @@ def _day(attribute: str) -> tuple[Parse, Write]:
         try:
             day = date.fromisoformat(value)
         except ValueError as exc:
-            raise Unprocessable(f"“{name}” is a day like 2026-01-31. It was “{value[:LONGEST]}”.") from exc
+            words = _("“{name}” is a day like 2026-01-31. It was “{value}”.")
+            raise Unprocessable(words.format(name=name, value=value[:LONGEST])) from exc
         return look.of(**{attribute: day})
 
     def write(look: Look) -> str:
@@ -109,19 +130,19 @@ def _day(attribute: str) -> tuple[Parse, Write]:
 
 def _clusters(look: Look, name: str, value: str) -> Look:
     if value != "votes":
-        raise Unprocessable(f"“{name}” is “votes”, or is left out. It was “{value[:LONGEST]}”.")
+        raise _not(name, "votes", value)
     return look.of(clusters="votes")
 
 
 def _still(look: Look, name: str, value: str) -> Look:
     if value != "on":
-        raise Unprocessable(f"“{name}” is “on”, or is left out. It was “{value[:LONGEST]}”.")
+        raise _not(name, "on", value)
     return replace(look, is_still=True)
 
 
 PARAMETERS: dict[str, tuple[Parse, Write]] = {
     "category": (
-        lambda look, _, value: look.of(category=value),
+        lambda look, name, value: look.of(category=value),
         lambda look: look.view.category if look.view.category != View().category else "",
     ),
     "style": _switch("is_style_controlled", "on"),
@@ -132,9 +153,9 @@ PARAMETERS: dict[str, tuple[Parse, Write]] = {
     "until": _day("until"),
     "intervals": (_clusters, lambda look: look.view.clusters if look.view.clusters != View().clusters else ""),
     "order": (
-        lambda look, _, value: replace(look, order=value),
+        lambda look, name, value: replace(look, order=value),
         lambda look: look.order if look.order != RANK else "",
     ),
     "still": (_still, lambda look: "on" if look.is_still else ""),
-    "seen": (lambda look, _, value: replace(look, seen=value[:LONGEST]), lambda look: look.seen),
+    "seen": (lambda look, name, value: replace(look, seen=value[:LONGEST]), lambda look: look.seen),
 }

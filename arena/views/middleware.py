@@ -10,10 +10,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from arena.errors import Forbidden
 from arena.views import mishaps
 from arena.views.pages import SECURITY_HEADERS
+from arena.words import _
 
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 SAME_SITE = {"same-origin", "none"}
-YEAR_SECONDS = 365 * 24 * 3600
 
 
 class SecurityHeaders:
@@ -29,7 +29,9 @@ class SecurityHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(SECURITY_HEADERS)
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)  # a page may be stricter
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
@@ -49,7 +51,7 @@ class SameSite:
         if scope["type"] != "http" or scope["method"] in SAFE_METHODS or is_same_site(Headers(scope=scope)):
             await self.app(scope, receive, send)
             return
-        exc = Forbidden("This came from a page of another site. Open the arena itself and try again there.")
+        exc = Forbidden(_("This came from a page of another site. Open the arena itself and try again there."))
         response = await mishaps.refusal(Request(scope), exc)
         await response(scope, receive, send)
 
@@ -61,20 +63,3 @@ def is_same_site(headers: Headers) -> bool:
     if origin := headers.get("origin"):
         return origin.partition("://")[2] == headers.get("host")
     return True
-
-
-class CacheStatic:
-    """Lets static files be kept for a year when their address carries their version."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_age(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] in (200, 304):
-                is_versioned = b"v=" in scope["query_string"]
-                age = f"public, max-age={YEAR_SECONDS}, immutable" if is_versioned else "no-cache"
-                MutableHeaders(scope=message)["Cache-Control"] = age
-            await send(message)
-
-        await self.app(scope, receive, send_with_age)

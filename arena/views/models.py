@@ -17,6 +17,7 @@ from arena.pictures.scale import Scale
 from arena.store.box import Speed
 from arena.views.context import Context, context
 from arena.views.standings import Row, price_of, rows
+from arena.words import _
 
 LONGEST = 200  # characters of what is searched for
 
@@ -45,7 +46,7 @@ async def model(request: Request) -> Response:
     name = request.path_params["name"]
     card = next((card for card in cards if card.name == name), None)
     if card is None:
-        raise NotFound("There is no model of this name here.")
+        raise NotFound(_("There is no model of this name here."))
     return arena.pages.page(
         "model.html",
         card=card,
@@ -82,7 +83,11 @@ class Card:
         """In words, as a battle sees them."""
         if self.model is None:
             return ()
-        told = {"Text": self.model.text, "Images": self.model.vision, "In battles only": self.model.battle_only}
+        told = {
+            _("Text"): self.model.text,
+            _("Images"): self.model.vision,
+            _("In battles only"): self.model.battle_only,
+        }
         return tuple(words for words, is_so in told.items() if is_so)
 
     def has(self, words: str) -> bool:

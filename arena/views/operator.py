@@ -24,6 +24,8 @@ from arena.store.browse import PAGE, Wanted
 from arena.store.votes import VoteRecord
 from arena.views.context import Context, context
 from arena.views.forms import read_form
+from arena.views.paths import key_in
+from arena.words import N_, _, number
 
 log = logging.getLogger(__name__)
 
@@ -34,15 +36,22 @@ TOGETHER = 200  # votes that are written at once, in a thread
 ENDINGS = {"fastchat": "json", "arena-human-preference-140k": "parquet"}
 MEDIA = {"jsonl": "application/x-ndjson", "csv": "text/csv", "json": "application/json"}
 
+STATES = {
+    "streaming": N_("streaming"),
+    "done": N_("done"),
+    "stopped": N_("stopped"),
+    "failed": N_("failed"),
+    "interrupted": N_("interrupted"),
+}
 HABITS = {
-    "uniform": "clicks anything, whatever the answers are",
-    "coin": "tosses a coin between A and B",
-    "a": "almost always votes for side A",
-    "b": "almost always votes for side B",
-    "tie": "almost always votes for a tie",
-    "both_bad": "almost always says that both are bad",
-    "against": "votes for the side that is expected to lose",
-    "pushes": "almost always votes for",
+    "uniform": N_("clicks anything, whatever the answers are"),
+    "coin": N_("tosses a coin between A and B"),
+    "a": N_("almost always votes for side A"),
+    "b": N_("almost always votes for side B"),
+    "tie": N_("almost always votes for a tie"),
+    "both_bad": N_("almost always says that both are bad"),
+    "against": N_("votes for the side that is expected to lose"),
+    "pushes": N_("almost always votes for {model}"),
 }
 
 
@@ -67,20 +76,22 @@ async def overview(request: Request) -> Response:
 
 
 async def battles(request: Request) -> Response:
-    """GET /admin/battles: the latest ones, or those with the words `q`, of `voter`, older than `before`."""
+    """GET /admin/battles: the latest, or those with the words `q`, of `voter`, `flagged`, older than `before`."""
     arena = context(request)
     arena.access.check(request)
     query = request.query_params
-    wanted = Wanted(query.get("q", "").strip(), query.get("voter", ""), query.get("before", ""))
+    is_flagged = query.get("flagged", "") == "on"
+    wanted = Wanted(query.get("q", "").strip(), query.get("voter", ""), query.get("before", ""), is_flagged)
     if len(wanted.words) > LONGEST_SEARCH:
-        raise Unprocessable(f"A search has at most {LONGEST_SEARCH} characters.")
+        raise Unprocessable(_("A search has at most {n} characters.").format(n=LONGEST_SEARCH))
     found = await arena.store.browse.battles(wanted, PAGE + 1)
     older = _address("/admin/battles", wanted, found[PAGE - 1].id) if len(found) > PAGE else ""
     return arena.pages.page("admin_battles.html", battles=found[:PAGE], wanted=wanted, older=older)
 
 
 def _address(path: str, wanted: Wanted, before: str) -> str:
-    values = {"q": wanted.words, "voter": wanted.voter_id, "before": before}
+    flagged = "on" if wanted.is_flagged else ""
+    values = {"q": wanted.words, "voter": wanted.voter_id, "flagged": flagged, "before": before}
     return f"{path}?{urlencode({name: value for name, value in values.items() if value})}"
 
 
@@ -88,13 +99,15 @@ async def battle(request: Request) -> Response:
     """GET /admin/battles/ID: all that was said in it, by whom, and what its vote is to the board."""
     arena = context(request)
     arena.access.check(request)
-    key = str(request.path_params["id"])
+    key = key_in(request)
     conversation = await arena.store.conversation(key, await arena.store.browse.owner(key))
     return arena.pages.page(
         "admin_battle.html",
         battle=conversation,
         turns=[TurnPage.of(turn) for turn in conversation.turns],
         ballot=await arena.store.browse.ballot(key),
+        remark=await arena.store.remarks.of(key),
+        reactions=await arena.store.reactions.of(key),
     )
 
 
@@ -127,17 +140,26 @@ class AnswerPage:
         return [
             words
             for words, is_known in (
-                (answer.state, True),
-                (f"version {answer.version}", answer.version > 1),
+                (_(STATES.get(answer.state, answer.state)), True),
+                (_("version {n}").format(n=answer.version), answer.version > 1),
                 (words_for(answer.error or ""), answer.error is not None),
-                (f"from {answer.backend}", bool(answer.backend)),
-                (f"answered by {answer.answered_by}", bool(answer.answered_by)),
-                (f"first token after {answer.first_token_ms or 0:,.0f} ms", answer.first_token_ms is not None),
-                (f"{answer.duration_ms or 0:,.0f} ms in all", answer.duration_ms is not None),
-                (f"{answer.prompt_tokens} tokens read", answer.prompt_tokens is not None),
-                (f"{answer.completion_tokens} tokens written", answer.completion_tokens is not None),
-                (f"ended by {answer.finish_reason}", bool(answer.finish_reason)),
-                ("says who wrote it", bool(answer.is_leak)),
+                (_("from {backend}").format(backend=answer.backend), bool(answer.backend)),
+                (_("answered by {model}").format(model=answer.answered_by), bool(answer.answered_by)),
+                (
+                    _("first token after {n} ms").format(n=number(answer.first_token_ms or 0)),
+                    answer.first_token_ms is not None,
+                ),
+                (_("{n} ms in all").format(n=number(answer.duration_ms or 0)), answer.duration_ms is not None),
+                (
+                    _("tokens read: {n}").format(n=number(answer.prompt_tokens or 0)),
+                    answer.prompt_tokens is not None,
+                ),
+                (
+                    _("tokens written: {n}").format(n=number(answer.completion_tokens or 0)),
+                    answer.completion_tokens is not None,
+                ),
+                (_("ended by {reason}").format(reason=answer.finish_reason), bool(answer.finish_reason)),
+                (_("says who wrote it"), bool(answer.is_leak)),
             )
             if is_known
         ]
@@ -173,14 +195,14 @@ class Suspect:
 
     @classmethod
     def of(cls, voter: OddVoter) -> "Suspect":
-        words = HABITS.get(voter.habit, voter.habit)
-        return cls(voter, f"{words} {voter.target}" if voter.target else words)
+        words = _(HABITS.get(voter.habit, voter.habit))
+        return cls(voter, words.format(model=voter.target))
 
     @property
     def odds(self) -> str:
         """The evidence, to two figures."""
         evidence = self.voter.evidence
-        return f"{evidence:,.0f}" if evidence < 1e6 else f"{evidence:.1e}"
+        return number(evidence) if evidence < 1e6 else f"{evidence:.1e}"
 
 
 async def set_aside(request: Request) -> Response:
@@ -188,9 +210,10 @@ async def set_aside(request: Request) -> Response:
     arena, form = await _operators_form(request)
     because = " ".join(form.get("because", "").split())
     if not because:
-        raise Unprocessable("Say why this voter is set aside: whoever looks at it later will want to know.")
+        raise Unprocessable(_("Say why this voter is set aside: whoever looks at it later will want to know."))
     if len(because) > REASON:
-        raise Unprocessable(f"The reason has {len(because):,} characters; the limit is {REASON}.")
+        words = _("The reason has {n} characters; the limit is {limit}.")
+        raise Unprocessable(words.format(n=number(len(because)), limit=number(REASON)))
     await arena.store.box.set_aside(form.get("voter", ""), because)
     arena.boards.forget()
     log.warning("voter %r was set aside: %s", form.get("voter", ""), because)
@@ -212,7 +235,8 @@ async def export_votes(request: Request) -> Response:
     arena.access.check(request)
     kind = request.query_params.get("format", "jsonl")
     if kind not in FORMATS:
-        raise Unprocessable(f"There is no format “{kind[:LONGEST_SEARCH]}”. Known are: {', '.join(FORMATS)}.")
+        words = _("There is no format “{name}”. Known are: {known}.")
+        raise Unprocessable(words.format(name=kind[:LONGEST_SEARCH], known=", ".join(FORMATS)))
     since = _since(request.query_params.get("since", ""))
     ending = ENDINGS.get(kind, kind)
     name = "-".join(["arena-votes", *([kind] if kind in ENDINGS else []), f"{datetime.now(UTC):%Y-%m-%d}"])
@@ -282,7 +306,7 @@ def _page_number(text: str) -> int:
     if not text:
         return 1
     if not (text.isascii() and text.isdigit() and 0 < int(text[:7]) <= 1_000_000):
-        raise Unprocessable("“page” is a number from 1.")
+        raise Unprocessable(_("“page” is a number from 1."))
     return int(text[:7])
 
 
@@ -293,5 +317,5 @@ def _since(text: str) -> datetime | None:
     try:
         day = date.fromisoformat(text)
     except ValueError as exc:
-        raise Unprocessable("“since” is a day like 2026-01-31.") from exc
+        raise Unprocessable(_("“since” is a day like 2026-01-31.")) from exc
     return datetime(day.year, day.month, day.day, tzinfo=UTC)

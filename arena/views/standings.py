@@ -12,21 +12,24 @@ from typing import Any
 from arena.board import Board, Standing
 from arena.config import Config, Model
 from arena.store.box import Speed
+from arena.words import N_, _
 
 READ_FOR_ONE_WRITTEN = 3  # tokens, in the price of a million
 
 LOOSE = {
-    "undefeated": "has lost no point to the others, so no vote says how far above them it is",
-    "winless": "has taken no point from the others, so no vote says how far below them it is",
-    "unmet": "has not met the others, by any chain of battles",
-    "between": "has always won against some of the others and always lost to the rest, so its distance is open",
+    "undefeated": N_("has lost no point to the others, so no vote says how far above them it is"),
+    "winless": N_("has taken no point from the others, so no vote says how far below them it is"),
+    "unmet": N_("has not met the others, by any chain of battles"),
+    "between": N_(
+        "has always won against some of the others and always lost to the rest, so its distance is open"
+    ),
 }
 FEATURES = {
-    "characters": "Length",
-    "headers": "Headings",
-    "lists": "List items",
-    "bold": "Bold text",
-    "code_blocks": "Code blocks",
+    "characters": N_("Length"),
+    "headers": N_("Headings"),
+    "lists": N_("List items"),
+    "bold": N_("Bold text"),
+    "code_blocks": N_("Code blocks"),
 }
 
 
@@ -52,7 +55,8 @@ class Row:
 
     @property
     def loose_words(self) -> str:
-        return LOOSE.get(self.standing.loose or "", "")
+        words = LOOSE.get(self.standing.loose or "")
+        return _(words) if words else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,41 +64,63 @@ class Column:
     """A column that rows can be ordered by. `is_falling`: the first click puts the largest first."""
 
     name: str
-    words: str
+    title: str
     of: Callable[[Row], str | float | None]
     is_falling: bool
     is_number: bool = True
-    says: str = ""
+    hint: str = ""
+
+    @property
+    def words(self) -> str:
+        """Its title, in the language of the page."""
+        return _(self.title)
+
+    @property
+    def says(self) -> str:
+        """More about it, where there is more."""
+        return _(self.hint) if self.hint else ""
 
 
 COLUMNS = {
     column.name: column
     for column in (
-        Column("rank", "Rank", lambda row: row.standing.rank, False, says="The ranks it may have"),
-        Column("name", "Model", lambda row: row.standing.name.casefold(), False, is_number=False),
-        Column("rating", "Rating", lambda row: row.standing.rating, True),
-        Column("votes", "Votes", lambda row: row.standing.votes, True),
-        Column("win_rate", "Win rate", lambda row: row.standing.win_rate, True, says="A tie is half a win"),
-        Column("both_bad_rate", "Both bad", lambda row: row.standing.both_bad_rate, False),
+        Column("rank", N_("Rank"), lambda row: row.standing.rank, False, hint=N_("The ranks it may have")),
+        Column("name", N_("Model"), lambda row: row.standing.name.casefold(), False, is_number=False),
+        Column("rating", N_("Rating"), lambda row: row.standing.rating, True),
+        Column("votes", N_("Votes"), lambda row: row.standing.votes, True),
         Column(
-            "organisation", "Organisation", lambda row: row.organisation.casefold() or None, False, is_number=False
+            "win_rate", N_("Win rate"), lambda row: row.standing.win_rate, True, hint=N_("A tie is half a win")
         ),
-        Column("licence", "Licence", lambda row: row.licence.casefold() or None, False, is_number=False),
+        Column("both_bad_rate", N_("Both bad"), lambda row: row.standing.both_bad_rate, False),
+        Column(
+            "organisation",
+            N_("Organisation"),
+            lambda row: row.organisation.casefold() or None,
+            False,
+            is_number=False,
+        ),
+        Column("licence", N_("Licence"), lambda row: row.licence.casefold() or None, False, is_number=False),
         Column(
             "first_token_ms",
-            "First token",
+            N_("First token"),
             lambda row: row.first_token_ms,
             False,
-            says="Median of its latest answers",
+            hint=N_("Median of its latest answers"),
         ),
         Column(
             "tokens_per_second",
-            "Tokens/s",
+            N_("Tokens/s"),
             lambda row: row.tokens_per_second,
             True,
-            says="Median of its latest answers",
+            hint=N_("Median of its latest answers"),
         ),
-        Column("price", "Price", lambda row: row.price, False, says="A million tokens, three read to one written"),
+        Column(
+            "price",
+            N_("Price"),
+            lambda row: row.price,
+            False,
+            hint=N_("A million tokens, three read to one written"),
+        ),
     )
 }
 OPTIONAL = ("organisation", "licence", "first_token_ms", "tokens_per_second", "price")

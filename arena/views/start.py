@@ -1,7 +1,6 @@
 """GET /: where a battle begins."""
 
 import random
-import re
 from http import HTTPStatus
 from urllib.parse import quote
 
@@ -12,10 +11,12 @@ from arena import prompts
 from arena.errors import NotFound
 from arena.prompts import StartingPrompt
 from arena.views.context import Context, context
+from arena.views.forms import NOTHING, Draft
+from arena.views.languages import reads
+from arena.words import N_, _
 
 _CHANCE = random.SystemRandom()
-_QUALITY = re.compile(r"\s*q\s*=\s*(1(?:\.0*)?|0(?:\.\d*)?)\s*", re.IGNORECASE)
-_UNKNOWN = "There is no prompt to start from at this address. It may have been renamed or removed."
+_UNKNOWN = N_("There is no prompt to start from at this address. It may have been renamed or removed.")
 
 
 async def start(request: Request) -> Response:
@@ -23,7 +24,7 @@ async def start(request: Request) -> Response:
     arena, key = context(request), request.query_params.get("prompt", "")
     if key == prompts.ANY and arena.prompts:
         but = request.query_params.get("but", "")
-        found = prompts.surprise(arena.prompts, _languages(request), _CHANCE, but)
+        found = prompts.surprise(arena.prompts, reads(request), _CHANCE, but)
         # An address of its own, so that the page that shows it may be loaded again.
         return RedirectResponse(
             f"/?prompt={quote(found.key)}", HTTPStatus.SEE_OTHER, {"Cache-Control": "no-store"}
@@ -35,37 +36,27 @@ def _chosen(arena: Context, key: str) -> StartingPrompt | None:
     """The prompt of this key; none for no key. Raises `NotFound`."""
     found = prompts.find(arena.prompts, key)
     if key and found is None:
-        raise NotFound(_UNKNOWN)
+        raise NotFound(_(_UNKNOWN))
     return found
 
 
-def filled(request: Request, draft: str) -> Response:
+def filled(request: Request, draft: Draft) -> Response:
     """The start page with this in its box."""
     return _page(context(request), request, None, draft)
 
 
-def _page(arena: Context, request: Request, chosen: StartingPrompt | None, draft: str = "") -> Response:
+def _page(arena: Context, request: Request, chosen: StartingPrompt | None, draft: Draft = NOTHING) -> Response:
     weights = arena.router.weights()
     return arena.pages.page(
         "start.html",
-        offered=prompts.offer(arena.prompts, _languages(request), _CHANCE),
+        offered=prompts.offer(arena.prompts, reads(request), _CHANCE),
         chosen=chosen,
         statuses=arena.router.statuses(),
         in_the_draw=sum(weight > 0 for weight in weights.values()),
         can_draw=arena.router.can_draw,
         will_draw=arena.router.will_draw,
         is_loading=arena.router.is_loading,
-        draft=chosen.text if chosen else draft,
+        draft=chosen.text if chosen else draft.text,
+        attached=draft.attached,
+        problems=draft.problems,
     )
-
-
-def _languages(request: Request) -> list[str]:
-    """What the visitor reads, the dearest first, as the browser says it (RFC 9110, 12.5.4)."""
-    found: dict[str, float] = {}
-    for entry in request.headers.get("accept-language", "").split(","):
-        language, _, parameters = entry.partition(";")
-        quality = _QUALITY.fullmatch(parameters)
-        weight = float(quality[1]) if quality else float(not parameters)
-        if weight and language.strip() not in ("", "*"):
-            found[language.strip()] = weight
-    return sorted(found, key=lambda language: -found[language])

@@ -3,32 +3,39 @@
 What was typed when they are asked for travels along in the form, so that it stands in its box again afterwards.
 """
 
-import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from arena.errors import NotFound, Refusal, StoreError, TermsNotAccepted
+from arena.errors import Refusal, StoreError, TermsNotAccepted
 from arena.texts import Text
-from arena.views import conversations, mishaps, start
-from arena.views.battle import view
+from arena.views import mishaps
 from arena.views.context import context
-from arena.views.forms import read_form
+from arena.views.forms import Draft, Form, read_form
+from arena.views.paths import CONVERSATIONS, HOME, came_from, inside, see
 from arena.views.texts import found
+from arena.views.unsent import ACTION, begin, going_on, start_of
+from arena.views.uploads import ATTACHED
+from arena.words import _
 
-HOME, PATH = "/", "/terms"
-CONVERSATIONS = "/conversations"
-ACTION = re.compile(rf"{CONVERSATIONS}(?:/[\w-]+)*", re.ASCII)
-FOLLOW_UP = re.compile(rf"{CONVERSATIONS}/(?P<id>[\w-]+)/turns", re.ASCII)
-INSIDE = re.compile(r"/(?:[\w.~-]+(?:/[\w.~-]+)*)?(?:\?[\w&=.%+~-]*)?", re.ASCII)  # where this page may lead
+PATH = "/terms"
 ROOM = 4096  # bytes that the form of the terms may have on top of what was typed
 
-Typed = tuple[str, str]
-"""The address a prompt was sent to, and the prompt; both empty where nothing was typed."""
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A `prompt` that waits for the terms: where it was sent (`action`), and the ids of what comes with it.
+
+    Empty where nothing was typed.
+    """
+
+    action: str = ""
+    prompt: str = ""
+    attached: tuple[str, ...] = ()
 
 
 class TermsFirst:
@@ -63,10 +70,11 @@ async def _refused(request: Request) -> Response | None:
     except Refusal as exc:
         return await mishaps.refusal(request, exc)
     path = request.url.path
-    to = HOME if path == CONVERSATIONS else _inside("/".join(path.split("/")[:3]))
-    typed = _typed(path, form.get("prompt", ""))
-    kept = " What you wrote is kept." if typed[1] else ""
-    return _ask(request, terms, f"Please accept these terms first.{kept}", to, typed)
+    to = start_of(form) if path == CONVERSATIONS else _elsewhere("/".join(path.split("/")[:3]))
+    typed = _typed(path, form)
+    words = _("Please accept these terms first.")
+    kept = _("What you wrote is kept.") if typed.prompt else ""
+    return _ask(request, terms, f"{words} {kept}".rstrip(), to, typed)
 
 
 async def show(request: Request) -> Response:
@@ -75,7 +83,12 @@ async def show(request: Request) -> Response:
     terms, voter = found(arena.texts, "terms"), arena.visitors.known(request)
     accepted_at = await arena.store.terms.accepted_at(voter, terms.version) if voter else None
     return arena.pages.page(
-        "terms.html", terms=terms, words="", to=_came_from(request), typed=("", ""), accepted_at=accepted_at
+        "terms.html",
+        terms=terms,
+        words="",
+        to=_elsewhere(came_from(request)),
+        typed=Typed(),
+        accepted_at=accepted_at,
     )
 
 
@@ -84,9 +97,9 @@ async def accept(request: Request) -> Response:
     arena = context(request)
     terms = found(arena.texts, "terms")
     form = await read_form(request, arena.config.limits.body_bytes + ROOM)
-    to, typed = _inside(form.get("to", "")), _typed(form.get("action", ""), form.get("prompt", ""))
+    to, typed = _elsewhere(form.get("to", "")), _typed(form.get("action", ""), form)
     if form.get("version") != terms.version:
-        words = "The terms have changed. Please read and accept them as they are now."
+        words = _("The terms have changed. Please read and accept them as they are now.")
         return _ask(request, terms, words, to, typed)
     voter = arena.visitors.welcome(request)
     await arena.store.terms.accept(voter, terms.version)
@@ -98,52 +111,48 @@ async def accept(request: Request) -> Response:
 def _ask(request: Request, terms: Text, words: str, to: str, typed: Typed) -> Response:
     exc = TermsNotAccepted(words)
     return context(request).pages.page(
-        "terms.html", exc.status, terms=terms, words=exc.words, to=to, typed=typed, accepted_at=None
+        "terms.html",
+        exc.status,
+        terms=terms,
+        words=exc.words,
+        key=mishaps.note(request, exc.status, exc),
+        to=to,
+        typed=typed,
+        accepted_at=None,
     )
 
 
 async def _back(request: Request, terms: Text, to: str, typed: Typed) -> Response:
     """Where the visitor was. What they typed is in its box: on the start page, in the battle, or else here."""
-    action, draft = typed
-    if not draft:
-        return RedirectResponse(to, HTTPStatus.SEE_OTHER)
-    if action == CONVERSATIONS:
-        to, response = HOME, start.filled(request, draft)
+    if not typed.prompt:
+        return see(to)
+    arena = context(request)
+    draft = Draft(
+        typed.prompt, await arena.store.attachments.waiting(arena.visitors.known(request), typed.attached)
+    )
+    if typed.action == CONVERSATIONS:
+        to, response = begin(request, to, draft)
     else:
-        response = await _battle(request, action, draft) or context(request).pages.page(
-            "terms.html", terms=terms, words="", to=to, typed=typed, accepted_at=datetime.now(UTC)
+        response = await going_on(request, typed.action, draft) or arena.pages.page(
+            "terms.html",
+            terms=terms,
+            words="",
+            to=to,
+            typed=typed,
+            attached=draft.attached,
+            accepted_at=datetime.now(UTC),
         )
     response.headers["HX-Push-Url"] = to
     return response
 
 
-async def _battle(request: Request, action: str, draft: str) -> Response | None:
-    """The page of the battle that would be gone on with, if its visitor can do that now."""
-    if not (asked := FOLLOW_UP.fullmatch(action)):
-        return None
-    arena = context(request)
-    try:
-        conversation, live = await conversations.own(Request({**request.scope, "path_params": asked.groupdict()}))
-    except NotFound:
-        return None
-    battle = view(conversation, live, arena.config, arena.router)
-    if battle.phase != "vote" or not battle.turns_left:
-        return None
-    return arena.pages.page("conversation.html", battle=battle, draft=draft)
+def _typed(action: str, form: Form) -> Typed:
+    draft = form.get("prompt", "").replace("\0", "")
+    if not draft.strip() or not ACTION.fullmatch(action):
+        return Typed()
+    return Typed(action, draft, form.every(ATTACHED))
 
 
-def _typed(action: str, prompt: str) -> Typed:
-    draft = prompt.replace("\0", "")
-    return (action, draft) if draft.strip() and ACTION.fullmatch(action) else ("", "")
-
-
-def _inside(address: str) -> str:
-    """The address, if it is one of this arena's pages."""
-    return address if INSIDE.fullmatch(address) and urlsplit(address).path != PATH else HOME
-
-
-def _came_from(request: Request) -> str:
-    """The page of this arena that led here."""
-    page = urlsplit(request.headers.get("referer", ""))
-    is_ours = page.netloc == request.headers.get("host")
-    return _inside(f"{page.path}?{page.query}".removesuffix("?")) if is_ours else HOME
+def _elsewhere(address: str) -> str:
+    """The address, if it is one of this arena's pages, but not the terms themselves."""
+    return HOME if urlsplit(address).path == PATH else inside(address) or HOME

@@ -1,4 +1,4 @@
-"""GET /about, /rules: pages that the operator writes."""
+"""GET /about, /rules: pages that the operator writes; /shortcuts: which keys do what."""
 
 from collections.abc import Mapping
 
@@ -8,6 +8,7 @@ from starlette.responses import Response
 from arena.errors import NotFound
 from arena.texts import Text
 from arena.views.context import context
+from arena.words import _
 
 
 async def about(request: Request) -> Response:
@@ -20,6 +21,11 @@ async def rules(request: Request) -> Response:
     return _page(request, "rules")
 
 
+async def shortcuts(request: Request) -> Response:
+    """GET /shortcuts: which keys do what. A page with scripts shows it as a dialog."""
+    return context(request).pages.page("shortcuts.html")
+
+
 def _page(request: Request, name: str) -> Response:
     arena = context(request)
     return arena.pages.page("text.html", text=found(arena.texts, name))
@@ -28,5 +34,5 @@ def _page(request: Request, name: str) -> Response:
 def found(texts: Mapping[str, Text], name: str) -> Text:
     """The text of this name. Raises `NotFound` where the arena has none."""
     if name not in texts:
-        raise NotFound("This arena has no such page.")
+        raise NotFound(_("This arena has no such page."))
     return texts[name]

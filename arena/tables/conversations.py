@@ -45,7 +45,7 @@ class Conversation(Base):
 
 
 class Turn(Base):
-    """A prompt, numbered from 1 within its conversation. `images`: how many pictures were with it.
+    """A prompt, numbered from 1 within its conversation, with so many `images` and `documents`.
 
     `parameters`: how its answers are drawn, where the visitor has said so, as a JSON object.
     """
@@ -62,12 +62,14 @@ class Turn(Base):
     created_at: Mapped[datetime]
     images: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     parameters: Mapped[str | None]
+    documents: Mapped[int] = mapped_column(default=0, server_default=text("0"))
 
 
 class Answer(Base):
     """What one model said to a turn. Generating it again writes the next `version`; the highest one counts.
 
-    `prompt`: what it answers, where the turn's prompt has been edited since.
+    `prompt`: what it answers, where the turn's prompt has been edited since. `thought_ms`: from its first thought
+    to its first word.
     `error` is a `BackendError.kind`. Times are milliseconds since a backend was handed the request. `thread` is
     the conversation as the service keeps it, `answered_by` the model that a service handed the prompt on to. How
     the text looks, and whether it says who wrote it, is noted when it is finished; older answers have no note.
@@ -110,6 +112,7 @@ class Answer(Base):
     formulas: Mapped[int | None]
     is_leak: Mapped[bool | None]
     prompt: Mapped[str | None]
+    thought_ms: Mapped[float | None]
 
 
 class Image(Base):

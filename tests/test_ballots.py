@@ -145,7 +145,7 @@ casts = st.builds(
 moves = st.tuples(st.sampled_from(["set aside", "restore"]), st.sampled_from(["ann", "bob", "cyd"]))
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.one_of(casts, moves), max_size=12))
 def test_counts_are_always_the_sum_of_the_ballots_that_count(steps: list[Cast | tuple[str, str]]) -> None:
     asyncio.run(_counts_are_the_sum(steps))

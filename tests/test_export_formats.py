@@ -205,7 +205,6 @@ def random_battles(draw: st.DrawFn) -> VoteRecord:
 @pytest.mark.parametrize("kind", FORMATS)
 @settings(
     max_examples=10,
-    deadline=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -482,7 +482,7 @@ async def test_a_format_that_is_named_is_the_one_that_is_read(tmp_path: Path) ->
     assert (await taken(tmp_path, json.dumps([of_33k()]), "fastchat")).stored == 1
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 async def test_nothing_that_a_file_holds_breaks_off_the_import_or_leaves_half_a_battle(
     data: st.DataObject,
@@ -502,7 +502,7 @@ async def test_nothing_that_a_file_holds_breaks_off_the_import_or_leaves_half_a_
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 async def test_any_bytes_are_reported(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         report = await taken(Path(folder), content)

@@ -184,7 +184,7 @@ def test_an_answer_streamed_letter_by_letter_ends_as_its_whole_rendering(name: s
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(data=st.data())
 def test_an_answer_streamed_in_any_pieces_ends_as_its_whole_rendering(name: str, data: st.DataObject) -> None:
     text = ANSWERS[name]
@@ -261,7 +261,7 @@ MARKDOWN = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=1_500, deadline=None)
+@settings(max_examples=1_500)
 @given(text=MARKDOWN, size=st.integers(1, 12))
 def test_text_made_of_markdown_streams_without_loss(text: str, size: int) -> None:
     client, adds_up = stream(text, size)
@@ -720,7 +720,7 @@ def test_no_hostile_text_writes_a_tag_that_runs_or_swaps(text: str) -> None:
     assert not re.search(r"<[^>]*\s(?:style|id|src|hx-[a-z]+|on[a-z]+)=", html)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.text(alphabet=st.characters(), max_size=60))
 def test_any_text_comes_out_harmless(text: str) -> None:
     assert_harmless(render(text))

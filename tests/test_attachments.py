@@ -572,10 +572,26 @@ async def test_nothing_can_be_added_to_what_is_no_prompt(visitor: Visitor) -> No
 # The terms
 
 
-async def test_pictures_survive_the_terms(tmp_path: Path) -> None:
+async def test_nothing_is_taken_in_before_the_terms_are_accepted(tmp_path: Path) -> None:
     pages = write(tmp_path, terms="# Rules\n\nBe kind.")
     async with open_house(tmp_path, pages=pages, **gallery()) as house, house.visitor() as visitor:
-        added = keys((await adds(visitor, PNG, OTHER)).text)
+        assert "Please accept the terms first" in (await adds(visitor, PNG)).text
+        plain = await visitor.http.post(
+            "/attachments",
+            files={"file": ("a.png", PNG)},
+            data={"to": "/conversations", "prompt": "What is this?"},
+        )
+        assert plain.status_code == 428
+        assert "Please accept the terms first" in plain.text
+        assert "What is this?" in plain.text
+        assert await count(house, "images") == 0
+
+
+async def test_pictures_survive_terms_that_have_changed(tmp_path: Path) -> None:
+    async with open_house(tmp_path, **gallery()) as house, house.visitor() as earlier:
+        added = keys((await adds(earlier, PNG, OTHER)).text)
+    pages = write(tmp_path, terms="# Rules\n\nBe kind.")
+    async with open_house(tmp_path, pages=pages, **gallery()) as house, house.visitor(earlier) as visitor:
         asked = await visitor.http.post("/conversations", data={"prompt": "What is this?", "attachment": added})
         assert asked.status_code == 428
         assert keys(asked.text) == added

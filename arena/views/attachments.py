@@ -10,7 +10,7 @@ from starlette.responses import Response
 from arena import documents
 from arena.conversation import Attachment, check_images, count_images
 from arena.documents.reader import HEAD
-from arena.errors import Conflict, NotFound, Refusal, Unprocessable
+from arena.errors import Conflict, NotFound, Refusal, TermsNotAccepted, Unprocessable
 from arena.images import Picture, is_image
 from arena.router.sight import why_no_battle, why_no_pictures, why_not_by
 from arena.views.context import Context, context
@@ -18,6 +18,7 @@ from arena.views.forms import Draft, Form, given_back
 from arena.views.named import mode_of, names_in
 from arena.views.parameters import said_in
 from arena.views.paths import CONVERSATIONS
+from arena.views.terms import are_accepted
 from arena.views.unsent import ACTION, GOING_ON, begin, going_on, start_of
 from arena.views.uploads import ATTACHED, shown_name, uploaded
 from arena.words import _, number
@@ -27,7 +28,10 @@ _HEAD = 16  # bytes that tell what a file is
 
 
 async def add(request: Request) -> Response:
-    """POST /attachments: take in each `file`, forget what to `remove`; what comes with the prompt now."""
+    """POST /attachments: take in each `file`, forget what to `remove`; what comes with the prompt now.
+
+    Nothing is taken in from who has not accepted the terms, which are asked for when the prompt is sent.
+    """
     arena, voter = context(request), context(request).visitors.welcome(request)
     async with uploaded(request) as (form, files):
         keys = [key for key in form.every(ATTACHED) if key != form.get("remove")]
@@ -38,12 +42,17 @@ async def add(request: Request) -> Response:
         desk = _Desk(arena, voter, await _why_no_pictures(arena, voter, form), found)
         desk.problems += problem
         before = len(found)
-        for file in files:
+        is_welcome = await are_accepted(request)
+        if files and not is_welcome:
+            desk.problems.append(_("Please accept the terms first: send your prompt, and they are asked for."))
+        for file in files if is_welcome else ():
             await desk.take(file)
     if request.headers.get("hx-request") == "true" and not request.headers.get("hx-boosted"):
         response = _list(arena, form, desk, found[before:])
     else:
         response = await _page(request, form, desk)
+        if files and not is_welcome:
+            response.status_code = TermsNotAccepted.status
     arena.visitors.remember(request, response, voter)
     return response
 

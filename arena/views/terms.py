@@ -61,8 +61,7 @@ async def _refused(request: Request) -> Response | None:
     if terms is None:
         return None
     try:
-        voter = arena.visitors.known(request)
-        if voter and await arena.store.terms.accepted_at(voter, terms.version):
+        if await are_accepted(request):
             return None
         form = await read_form(request, arena.config.limits.body_bytes)
     except StoreError as exc:
@@ -75,6 +74,13 @@ async def _refused(request: Request) -> Response | None:
     words = _("Please accept these terms first.")
     kept = _("What you wrote is kept.") if typed.prompt else ""
     return _ask(request, terms, f"{words} {kept}".rstrip(), to, typed)
+
+
+async def are_accepted(request: Request) -> bool:
+    """Whether this visitor has accepted the terms as they are now, or there are none. Raises `StoreError`."""
+    arena = context(request)
+    terms, voter = arena.texts.get("terms"), arena.visitors.known(request)
+    return terms is None or (voter is not None and bool(await arena.store.terms.accepted_at(voter, terms.version)))
 
 
 async def show(request: Request) -> Response:

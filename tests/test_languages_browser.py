@@ -57,7 +57,7 @@ async def is_no_wider_than_the_window(page: Page) -> bool:
 
 
 async def test_a_whole_battle_in_french(browser: Browser, house: House) -> None:
-    async with open_window(browser, house, locale="fr-FR") as window:
+    async with open_window(browser, house, locale="fr-FR", reduced_motion="reduce") as window:
         page = window.page
         await starts_in_french(window)
         cues = await window.cues()

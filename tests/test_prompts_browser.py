@@ -187,9 +187,9 @@ async def test_without_javascript_a_link_fills_the_box_and_the_form_sends_it(
         page = window.page
         await page.goto("/")
         await page.get_by_role("link", name="Les trois interrupteurs").click()
-        value = await page.get_by_label("Your prompt").input_value()
+        value = await page.get_by_label("Votre message").input_value()
         assert value.startswith("Trois interrupteurs")
-        await page.get_by_role("button", name="Start the battle").click()
+        await page.get_by_role("button", name="Commencer le duel").click()
         await page.wait_for_url("**/conversations/*")
         await expect(page.locator(".prompt p")).to_have_text(value)
 

@@ -26,6 +26,7 @@ from arena.intake import FORMATS, Report, take_in
 from arena.intake.pieces import LIMIT, items, lines
 from arena.store.casting import OUTCOMES
 from arena.store.votes import VoteRecord
+from tests import test_migrations
 from tests.battles import battle, battles, exported, opened, write
 from tests.memory import measured
 from tests.processes import CHECKOUT, kept, run, scripted, write_config
@@ -662,9 +663,8 @@ async def test_a_database_of_the_version_before_keeps_all_it_has_and_takes_votes
     write(tmp_path / "votes", list(battles(5)))
     async with opened(tmp_path) as store:
         await take_in(store, tmp_path / "votes")
-    with closing(sqlite3.connect(tmp_path / "arena.db")) as db, db:
-        before = Counter(db.execute("SELECT id, model_a FROM conversations").fetchall())
-        _undo_0004(db)
+    before = Counter(kept(tmp_path, "SELECT id, model_a FROM conversations"))
+    _as_0003(tmp_path / "arena.db")
     async with opened(tmp_path) as store:
         write(tmp_path / "more", [battle(9, pair_probability=None)])
         assert (await take_in(store, tmp_path / "more")).stored == 1
@@ -678,14 +678,15 @@ async def test_a_database_of_the_version_before_keeps_all_it_has_and_takes_votes
         db.execute("UPDATE conversations SET model_a = NULL")
 
 
-def _undo_0004(db: sqlite3.Connection) -> None:
-    """The schema as it was before."""
-    db.execute("ALTER TABLE answers DROP COLUMN prompt")
-    db.execute("DROP TABLE acceptances")
-    db.execute("UPDATE alembic_version SET version_num = '0003'")
-    db.execute("ALTER TABLE conversations DROP COLUMN origin")
-    db.execute("ALTER TABLE turns DROP COLUMN images")
-    db.execute("PRAGMA writable_schema=ON")
-    old = "(model_a IS NULL) = (pair_probability IS NULL)"
-    new = "(pair_probability IS NULL OR model_a IS NOT NULL)"
-    db.execute("UPDATE sqlite_schema SET sql = replace(sql, ?, ?) WHERE name = 'conversations'", (new, old))
+def _as_0003(new: Path) -> None:
+    """The same rows in a database of version 0003."""
+    old = new.with_name("0003.db")
+    test_migrations.empty(old, "0003")
+    with test_migrations.opened(old) as db:
+        db.execute("ATTACH ? AS newer", (str(new),))
+        for table in ("voters", "conversations", "turns", "answers", "votes"):
+            names = test_migrations.columns(db, table).replace(", ballot", "")
+            db.execute(f"INSERT INTO main.{table} ({names}) SELECT {names} FROM newer.{table}")
+    for left in new.parent.glob("arena.db*"):
+        left.unlink()
+    old.rename(new)

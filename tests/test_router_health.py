@@ -16,6 +16,7 @@ from arena.errors import (
     BackendTimeout,
     BackendUnreachable,
     ContentFiltered,
+    ParametersRefused,
     PromptTooLong,
     Unavailable,
 )
@@ -26,6 +27,7 @@ from tests.routing import House, soon
 QUICK = {"backoff_seconds": 0.01}
 OURS = (BackendUnreachable, BackendBusy, BackendTimeout, BackendRefused, BackendBroken, BackendError)
 THE_PROMPTS = (ContentFiltered, PromptTooLong)
+TOLD_ALONE = (ParametersRefused,)  # the visitor is told so; a backend's health knows it as a refusal
 
 
 def health(first: float = 0.5, longest: float = 4.0) -> Health:
@@ -36,7 +38,7 @@ def health(first: float = 0.5, longest: float = 4.0) -> Health:
 
 
 def test_every_failure_is_either_ours_or_the_prompts() -> None:
-    assert {*OURS, *THE_PROMPTS} == set(BACKEND_ERRORS)
+    assert {*OURS, *THE_PROMPTS, *TOLD_ALONE} == set(BACKEND_ERRORS)
 
 
 @pytest.mark.parametrize("error", OURS)

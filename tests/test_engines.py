@@ -34,10 +34,14 @@ on_the_engine_s_loop = pytest.mark.asyncio(loop_scope="module")
 
 @dataclasses.dataclass
 class Loaded:
-    """A pool of one engine that cannot be loaded and one that can, and what was seen while it was loading."""
+    """A pool of one engine that cannot be loaded and one that can, and what was seen while it was loading.
+
+    `is_first`: whether vLLM had yet to be imported, which takes no time where an earlier test has done so.
+    """
 
     pool: EnginePool
     seen: list[dict[str, Status]]
+    is_first: bool
     longest_silence: float = 0.0
 
     @property
@@ -64,7 +68,7 @@ def checkpoint() -> str:
 async def loaded(checkpoint: str) -> AsyncIterator[Loaded]:
     broken = config.Engine(name="broken", checkpoint="models/nowhere")
     small = config.Engine(name="small", checkpoint=checkpoint, max_model_len=2048)
-    loaded = Loaded(EnginePool((broken, small), ROOT), [])
+    loaded = Loaded(EnginePool((broken, small), ROOT), [], is_first="vllm" not in sys.modules)
     await loaded.pool.start()
     while not is_settled(loaded.pool):
         loaded.seen.append({name: backend.status for name, backend in loaded.pool.backends.items()})
@@ -311,7 +315,8 @@ async def test_it_shows_how_far_loading_is(loaded: Loaded) -> None:
     statuses = [seen["small"] for seen in loaded.seen]
     assert statuses[0].state == "waiting"
     steps = dict.fromkeys(status.detail for status in statuses if status.state == "loading")
-    assert list(steps)[:2] == ["importing vLLM", "starting the engine"]
+    assert "starting the engine" in steps
+    assert not loaded.is_first or next(iter(steps)) == "importing vLLM"
     progress = [status.progress for status in statuses]
     assert progress == sorted(progress)
     assert progress[-1] < 1

@@ -121,6 +121,7 @@ async def test_it_is_sorted_and_filtered_without_leaving_the_page(window: Window
     await page.get_by_text("More ways to look at it").click()
     await page.get_by_label("Sure at every look").check()
     await page.get_by_role("button", name="Show").click()
+    await page.wait_for_url("**/leaderboard?category=code&anytime=on&order=votes")
     await expect(page.get_by_label("Sure at every look")).to_be_checked()
     await expect(page.get_by_label("Category")).to_have_value("code")
     await page.go_back()

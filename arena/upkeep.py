@@ -1,6 +1,7 @@
-"""What a server does by itself, again and again: counts votes whose names nobody asks for, deletes unsent files.
+"""What a server does by itself, again and again.
 
-Both begin when the server starts, with what is left over from before.
+It counts votes whose names nobody asks for, packs ballots for boards to be read from, deletes unsent files. All
+begins when the server starts, with what is left over from before.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ SWEEP_SECONDS = 1800.0
 
 
 class Upkeep:
-    """Votes of battles whose names stay hidden, and files that were handed in and never sent."""
+    """Votes of battles whose names stay hidden, ballots, and files that were handed in and never sent."""
 
     def __init__(self, config: Config, store: Store) -> None:
         self._wait = timedelta(seconds=config.blind.count_after_seconds)
@@ -28,8 +29,8 @@ class Upkeep:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Begin both, in the background."""
-        self._tasks = [asyncio.create_task(self._settle_regularly()), asyncio.create_task(self._sweep_regularly())]
+        """Begin with all of it, in the background."""
+        self._tasks = [asyncio.create_task(self._count_regularly()), asyncio.create_task(self._sweep_regularly())]
 
     async def close(self) -> None:
         """Stop them: the next start goes on."""
@@ -49,6 +50,14 @@ class Upkeep:
             log.info("%d votes whose names nobody asked for are counted", settled)
         return before - OVERLAP
 
+    async def pack(self) -> None:
+        """Pack the ballots that are many enough by now."""
+        try:
+            if chunks := await self._store.box.pack():
+                log.info("%d more parts of the ballots are packed for boards", chunks)
+        except StoreError as exc:
+            log.error("ballots could not be packed yet, so boards read them more slowly: %s", exc)
+
     async def sweep(self, now: datetime) -> None:
         """Delete files that have waited for a day by now, and pictures that no conversation has any more."""
         try:
@@ -57,10 +66,11 @@ class Upkeep:
         except StoreError as exc:
             log.error("files that were never sent could not be deleted yet: %s", exc)
 
-    async def _settle_regularly(self) -> None:
+    async def _count_regularly(self) -> None:
         after = datetime.min.replace(tzinfo=UTC)
         while True:
             after = await self.settle(datetime.now(UTC), after)
+            await self.pack()
             await asyncio.sleep(min(LONGEST_PAUSE, self._wait.total_seconds() / 2))
 
     async def _sweep_regularly(self) -> None:

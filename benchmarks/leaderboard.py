@@ -68,8 +68,9 @@ class Votes:
 
 
 async def make(folder: Path, votes: Votes) -> None:
-    """A database of the arena that holds these votes as ballots, looks and counts."""
-    await (await open_store(f"sqlite+aiosqlite:///{folder}/arena.db")).close()
+    """A database of the arena that holds these votes as ballots and counts, packed as a server does it."""
+    url = f"sqlite+aiosqlite:///{folder}/arena.db"
+    await (await open_store(url)).close()
     with sqlite3.connect(folder / "arena.db") as db:
         db.execute("PRAGMA synchronous=OFF")
         names = [(number + 1, f"model-{number:03}") for number in range(votes.models)]
@@ -89,6 +90,9 @@ async def make(folder: Path, votes: Votes) -> None:
                     (category, number),
                 )
     db.close()
+    store = await open_store(url)
+    await store.box.pack()
+    await store.close()
 
 
 def _ballots(votes: Votes) -> Iterator[tuple[Any, ...]]:

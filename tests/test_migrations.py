@@ -9,6 +9,7 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config as AlembicConfig
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
 from arena.conversation import CHOICES
@@ -142,3 +143,13 @@ async def test_a_migration_that_fails_leaves_the_database_as_it_was(tmp_path: Pa
     with opened(old) as db:
         db.execute("DROP TABLE reactions")
     assert (await run(tmp_path, "db", "verify")).status == 0
+
+
+def test_versions_are_numbered_in_their_order() -> None:
+    """By its number the newest one is known without Alembic."""
+    config = AlembicConfig()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    versions = [revision.revision for revision in ScriptDirectory.from_config(config).walk_revisions()]
+    assert versions == sorted((f"{number:04}" for number in range(1, len(versions) + 1)), reverse=True)
+    files = [file.name.partition("_")[0] for file in (MIGRATIONS / "versions").glob("*.py")]
+    assert sorted(files, reverse=True) == versions

@@ -43,6 +43,11 @@ def tally(size: int, *cells: tuple[int, int, str, float]) -> Tally:
     return Tally.of(counts)
 
 
+def places(cells: NDArray[np.int64], models: int) -> NDArray[np.int64]:
+    """Where votes with these models and outcomes, shape (N, 3), are in the flattened counts."""
+    return np.asarray(np.ravel_multi_index(tuple(cells.T), (models, models, len(OUTCOMES))))
+
+
 @dataclass(frozen=True)
 class Crowd:
     """Real votes, and what another package makes of them."""
@@ -50,7 +55,7 @@ class Crowd:
     tally: Tally
     scores: Floats
     voter: NDArray[np.int64]
-    cells: NDArray[np.int64]
+    places: NDArray[np.int64]
     votes: Floats
 
 
@@ -66,7 +71,8 @@ def crowd() -> Crowd:
     table = np.array(rows)
     counts = np.zeros((len(scores), len(scores), len(OUTCOMES)))
     np.add.at(counts, tuple(table[:, 1:4].T), table[:, 4])
-    return Crowd(Tally.of(counts), scores, table[:, 0], table[:, 1:4], table[:, 4].astype(float))
+    where = places(table[:, 1:4], len(scores))
+    return Crowd(Tally.of(counts), scores, table[:, 0], where, table[:, 4].astype(float))
 
 
 # Against other packages and closed forms
@@ -109,7 +115,7 @@ def test_random_boards_get_the_ratings_of_a_third_package(size: int, each: int, 
 def test_real_voters_make_intervals_wider(crowd: Crowd) -> None:
     """The median and the largest ratio that were measured on these votes elsewhere: 1.11 and 3.84."""
     found = fit(crowd.tally)
-    alone, together = sandwich(crowd.tally, found), by_voter(found, crowd.voter, crowd.cells, crowd.votes)
+    alone, together = sandwich(crowd.tally, found), by_voter(found, crowd.voter, crowd.places, crowd.votes)
     wider = np.sqrt(np.diag(together) / np.diag(alone))
     assert np.median(wider) == pytest.approx(1.115, abs=0.01)
     assert wider.max() == pytest.approx(3.85, abs=0.03)
@@ -323,7 +329,7 @@ def test_intervals_by_voter_hold_the_truth_where_every_voter_has_a_taste() -> No
         votes, voter, cells = ballots(means + rng.normal(0, 0.8, (40, 6)), 1200, rng)
         found = fit(votes)
         alone = sandwich(votes, found)
-        together = no_surer(by_voter(found, voter, cells, np.ones(1200)), alone)
+        together = no_surer(by_voter(found, voter, places(cells, 6), np.ones(1200)), alone)
         off = np.abs(found.strengths - truth)
         held.append([off <= Z95 * np.sqrt(np.diag(spread)) for spread in (alone, together)])
     coverage = np.mean(held, axis=(0, 2))
@@ -335,14 +341,14 @@ def test_one_voter_alone_makes_nothing_certain() -> None:
     """Whose scores sum to 0: by voter alone the intervals would have no width."""
     votes, voter, cells = ballots(np.linspace(0.5, -0.5, 5)[None, :], 300, np.random.default_rng(1))
     found = fit(votes)
-    by_one, alone = by_voter(found, voter, cells, np.ones(300)), sandwich(votes, found)
+    by_one, alone = by_voter(found, voter, places(cells, 5)), sandwich(votes, found)
     assert np.diag(by_one) == pytest.approx(np.zeros(5))
     assert no_surer(by_one, alone) == pytest.approx(alone)
 
 
 def test_no_model_is_surer_by_voter_than_by_its_votes(crowd: Crowd) -> None:
     found = fit(crowd.tally)
-    alone, together = sandwich(crowd.tally, found), by_voter(found, crowd.voter, crowd.cells, crowd.votes)
+    alone, together = sandwich(crowd.tally, found), by_voter(found, crowd.voter, crowd.places, crowd.votes)
     wider = no_surer(together, alone)
     assert np.diag(wider) == pytest.approx(np.maximum(np.diag(alone), np.diag(together)))
     assert np.linalg.eigvalsh(wider - together).min() > -1e-12  # nor is any difference
@@ -469,7 +475,8 @@ def test_style_by_voter_is_style_by_vote_where_everybody_has_voted_once_and_wide
     together = fit_style(replace(plain, voter=voter), 4)
     assert together.strengths == pytest.approx(alone.strengths)
     assert np.diag(together.covariance) == pytest.approx(
-        np.diag(no_surer(by_voter(fit(votes), voter, cells, np.ones(1000)), sandwich(votes, fit(votes)))), rel=0.05
+        np.diag(no_surer(by_voter(fit(votes), voter, places(cells, votes.size)), sandwich(votes, fit(votes)))),
+        rel=0.05,
     )
     assert np.trace(together.covariance) > 1.5 * np.trace(alone.covariance)
 

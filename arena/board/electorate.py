@@ -15,6 +15,8 @@ from arena.rating.counts import Floats
 from arena.store.arrays import Ballots, Counts, Integers, Names
 from arena.store.casting import voter_number
 
+Cells = NDArray[np.int32]
+
 EPOCH = 719_163  # the ordinal of 1970-01-01
 OUTCOMES = 4
 
@@ -23,33 +25,28 @@ OUTCOMES = 4
 class Electorate:
     """N ballots among M models. `counts`: shape (M, M, 4). Without `voter` only these are known.
 
-    `a`, `b`, `outcome`, `voter`, `weight`: shape (N,). `looks`: shape (N, 10), side a first.
+    `cell`: where each ballot is in the flattened counts. `cell`, `voter`, `weight`: shape (N,). `looks`: shape
+    (N, 10), side a first.
     """
 
     names: tuple[str, ...]
     counts: Integers
     left_out: LeftOut
     categories: dict[str, int]
-    a: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
-    b: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
-    outcome: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
+    cell: Cells = field(default_factory=lambda: np.zeros(0, np.int32))
     voter: Integers | None = None
     weight: Floats | None = None
     looks: Integers | None = None
-
-    @property
-    def cell(self) -> Integers:
-        """Where each ballot is in the flattened counts."""
-        return (self.a * len(self.names) + self.b) * OUTCOMES + self.outcome
 
     @property
     def tally(self) -> Tally:
         """The votes as the ratings take them, weighted where they are."""
         if self.weight is None:
             return Tally.of(self.counts)
-        shape, cell = self.counts.shape, self.cell
-        size = self.counts.size
-        weight, square = (np.bincount(cell, w, size).astype(np.float64) for w in (self.weight, self.weight**2))
+        shape, size = self.counts.shape, self.counts.size
+        weight, square = (
+            np.bincount(self.cell, w, size).astype(np.float64) for w in (self.weight, self.weight**2)
+        )
         return Tally(weight.reshape(shape), square.reshape(shape))
 
 
@@ -85,17 +82,15 @@ def of_rows(view: View, rows: Rows, without_ballot: LeftOut) -> Electorate:
         left_out = replace(left_out, unknown_pair=int((counted & (rows.probabilities <= 0)).sum()))
         counted &= rows.probabilities > 0
     names, a, b = _renumbered(ballots.a[counted], ballots.b[counted], rows.names)
-    outcome = ballots.outcome[counted].astype(np.int64)
     size = len(names)
-    counts = np.bincount((a * size + b) * OUTCOMES + outcome, minlength=size * size * OUTCOMES)
+    cell = (a * size + b) * OUTCOMES + ballots.outcome[counted]
+    counts = np.bincount(cell, minlength=size * size * OUTCOMES)
     return Electorate(
         names,
         counts.reshape(size, size, OUTCOMES),
         left_out,
         categories,
-        a,
-        b,
-        outcome,
+        cell,
         ballots.voter[counted],
         None if rows.probabilities is None else _weights(rows.probabilities[counted]),
         None if rows.looks is None else rows.looks[counted],
@@ -131,13 +126,11 @@ def _categories(ballots: Ballots, names: Names, counted: NDArray[np.bool_]) -> d
     return dict(sorted(found.items(), key=lambda item: (item[0] != ALL, item[0])))
 
 
-def _renumbered(
-    a: NDArray[np.int16], b: NDArray[np.int16], names: Names
-) -> tuple[tuple[str, ...], Integers, Integers]:
+def _renumbered(a: NDArray[np.int16], b: NDArray[np.int16], names: Names) -> tuple[tuple[str, ...], Cells, Cells]:
     """The models in these ballots, in the order of the alphabet, and the ballots with their new numbers."""
-    there = np.flatnonzero(np.bincount(np.concatenate([a, b])))
+    there = np.flatnonzero(np.bincount(a, minlength=2**15) + np.bincount(b, minlength=2**15))
     order = sorted((int(number) for number in there), key=lambda number: names.entrants[number])
-    place = np.zeros(max(order, default=0) + 1, np.int64)
+    place = np.zeros(max(order, default=0) + 1, np.int32)
     place[order] = np.arange(len(order))
     return tuple(names.entrants[number] for number in order), place[a], place[b]
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from arena.board.electorate import Electorate
 from arena.board.values import STYLE, Board, Effect, Inner, Matrix, Neighbours, Order, Standing, View
@@ -29,7 +28,7 @@ from arena.rating import (
     swap,
 )
 from arena.rating.bradley_terry import NotConverged
-from arena.rating.counts import Floats
+from arena.rating.counts import Floats, logistic
 from arena.rating.ranks import RankSet, anytime_radius
 from arena.rating.spread import Z95
 from arena.rating.style import Contests, fit_style
@@ -138,9 +137,7 @@ def _covariance(view: View, electorate: Electorate, tally: Tally, found: Fit) ->
     alone = sandwich(tally, found)
     if view.clusters == "votes" or electorate.voter is None:
         return alone
-    cells = np.column_stack([electorate.a, electorate.b, electorate.outcome])
-    weights = np.ones(len(electorate.a)) if electorate.weight is None else electorate.weight
-    return no_surer(by_voter(found, electorate.voter, cells, weights), alone)
+    return no_surer(by_voter(found, electorate.voter, electorate.cell, electorate.weight), alone)
 
 
 def _without_style(view: View, electorate: Electorate, tally: Tally, found: Fit) -> Ratings:
@@ -148,13 +145,14 @@ def _without_style(view: View, electorate: Electorate, tally: Tally, found: Fit)
     assert electorate.looks is not None
     assert electorate.voter is not None
     firm = np.array([model not in found.loose for model in range(len(electorate.names))])
-    among = firm[electorate.a] & firm[electorate.b]
+    a, b, outcome = np.unravel_index(electorate.cell, electorate.counts.shape)
+    among = firm[a] & firm[b]
     place = np.cumsum(firm) - 1
-    looks = electorate.looks[among].astype(np.float64)
+    looks = electorate.looks[among]
     contests = Contests(
-        place[electorate.a[among]],
-        place[electorate.b[among]],
-        electorate.outcome[among],
+        place[a[among]],
+        place[b[among]],
+        outcome[among],
         looks[:, : len(STYLE)],
         looks[:, len(STYLE) :],
         electorate.voter[among] if view.clusters == "voters" else None,
@@ -237,7 +235,7 @@ def _matrices(electorate: Electorate, ratings: Ratings, order: list[int]) -> tup
     grid = np.ix_(order, order)
     tally = Tally.of(electorate.counts)
     games, points = tally.games[grid], tally.points[grid]
-    predicted = expit(ratings.strengths[:, None] - ratings.strengths[None, :])[grid]
+    predicted = logistic(ratings.strengths[:, None] - ratings.strengths[None, :])[grid]
     others = ~np.eye(len(order), dtype=bool)
     observed = np.divide(points, games, out=np.zeros_like(points), where=games > 0)
     return (
@@ -272,7 +270,7 @@ def digest(view: View, settings: Leaderboard, electorate: Electorate) -> str:
 def _fingerprints(electorate: Electorate) -> NDArray[np.uint64]:
     """A number for each ballot that tells it from others, whatever order they come in."""
     assert electorate.voter is not None
-    columns = [electorate.voter, electorate.cell]
+    columns: list[NDArray[Any]] = [electorate.voter, electorate.cell]
     if electorate.weight is not None:
         columns.append(np.round(electorate.weight * 1e9).astype(np.int64))
     if electorate.looks is not None:

@@ -47,6 +47,7 @@ def _findings(report: Report) -> list[tuple[int, str]]:
         (report.restated, "ballots are sorted otherwise than the configuration says now"),
         (report.stray, "ballots belong to no vote"),
         (report.counts, "counts are not the sum of their ballots"),
+        (report.chunks, "packed parts are not what their ballots say"),
     ]
     return [(number, words) for number, words in found if number]
 
@@ -55,6 +56,8 @@ async def _verify(config: Config, repair: bool) -> Report:
     store = await open_store(config.database_url, Appraiser(config))
     try:
         report = await store.box.verify(repair=repair)
+        if repair:
+            await store.box.pack()
         if repair and not (await store.box.verify()).is_clean:
             raise ArenaError("the database does not stay mended: is an older arena writing to it?")
         return report

@@ -47,6 +47,8 @@ async def _take_in(config: Config, files: tuple[Path, ...], kind: str | None, *,
         for path in files:
             reports.append(await read_file(store, path, kind, is_dry=is_dry))
             click.echo(in_words(path, reports[-1], is_dry=is_dry))
+        if not is_dry:
+            await store.box.pack()
     finally:
         await store.close()
     return reports

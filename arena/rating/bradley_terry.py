@@ -10,10 +10,8 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse.csgraph import connected_components
-from scipy.special import expit
 
-from arena.rating.counts import Floats, Tally
+from arena.rating.counts import Floats, Tally, logistic
 
 PRECISION = 1e-10  # in log-odds: some 2e-8 points
 STEPS = 100
@@ -50,7 +48,7 @@ class Fit:
 
     def chances(self) -> Floats:
         """P(row i beats column j), ties as halves. Shape (M, M), 1/2 on the diagonal."""
-        found: Floats = expit(self.strengths[:, None] - self.strengths[None, :])
+        found: Floats = logistic(self.strengths[:, None] - self.strengths[None, :])
         return found
 
 
@@ -73,8 +71,8 @@ def maximise(points: Floats, phantom: float = 0.0, start: Floats | None = None) 
     taken = points.sum(axis=1)
     strengths = np.zeros(len(points)) if start is None else start.copy()
     for _ in range(STEPS):
-        chances = expit(strengths[:, None] - strengths[None, :])
-        own = expit(strengths)
+        chances = logistic(strengths[:, None] - strengths[None, :])
+        own = logistic(strengths)
         slope = taken - (games * chances).sum(axis=1) + phantom * (0.5 - own)
         information = laplacian(games * chances * (1 - chances)) + np.diag(phantom * own * (1 - own))
         step = inverse(information, is_singular=phantom == 0) @ slope
@@ -118,7 +116,8 @@ def loose(points: Floats) -> dict[int, Reason]:
     """The models outside the main group: the largest in which everyone took points from everyone, by some way."""
     if len(points) < 2:
         return {}
-    count, label = connected_components(points > 0, directed=True, connection="strong")
+    label = _groups(points > 0)
+    count = int(label.max()) + 1
     if count == 1:
         return {}
     games = (points + points.T).sum(axis=1)
@@ -126,6 +125,15 @@ def loose(points: Floats) -> dict[int, Reason]:
     weights = np.bincount(label, weights=games, minlength=count)
     main = max(range(count), key=lambda group: (sizes[group], weights[group]))
     return {int(model): _reason(points, label == label[model]) for model in np.flatnonzero(label != main)}
+
+
+def _groups(leads: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The number of each model's group, from 0: those that lead to one another, over however many others."""
+    reach = leads | np.eye(len(leads), dtype=bool)
+    for _ in range(len(leads).bit_length()):  # each round doubles the length of the ways
+        reach = (reach.astype(np.float32) @ reach) > 0
+    _first, label = np.unique((reach & reach.T).argmax(axis=1), return_inverse=True)
+    return label
 
 
 def _reason(points: Floats, group: NDArray[np.bool_]) -> Reason:

@@ -13,6 +13,13 @@ POINTS_OF_A = np.array([1.0, 0.0, 0.5, 0.5])
 """What side a gets for each outcome: a tie of either kind is half a win to both."""
 
 
+def logistic(ahead: Floats) -> Floats:
+    """The chance to win of whoever is so much ahead, in log-odds."""
+    with np.errstate(over="ignore"):  # of one who is hopelessly behind: 1/inf is 0
+        chance: Floats = 1 / (1 + np.exp(-ahead))
+    return chance
+
+
 @dataclass(frozen=True)
 class Tally:
     """The votes between M models.

@@ -6,19 +6,22 @@ in its place makes intervals of new models too narrow.
 """
 
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array, csr_array
 
 from arena.rating.bradley_terry import PHANTOM_GAMES, Fit, centred, inverse, laplacian, loose, maximise
 from arena.rating.counts import POINTS_OF_A, Floats, Tally
 
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
 Z95 = 1.959963984540054
 """The normal quantile of a two-sided 95 % interval."""
 
-Places = NDArray[np.int64]
-CELLS = 1_000_000  # numbers in memory at once
+Places = NDArray[np.integer]
+CELLS = 2**17  # numbers in memory at once
 CHORDS = 20
 PRECISION_OF_SAMPLES = 1e-7  # in log-odds: some 2e-5 points
 DENSE = 20  # with so many voters times models to a vote, scores are mostly zeros
@@ -33,21 +36,27 @@ def sandwich(tally: Tally, found: Fit) -> Floats:
     return _around(found, laplacian(scatter))
 
 
-def by_voter(found: Fit, voter: NDArray[np.int64], cells: NDArray[np.int64], weights: Floats) -> Floats:
+def by_voter(
+    found: Fit, voter: NDArray[np.int64], cell: NDArray[np.integer], weights: Floats | None = None
+) -> Floats:
     """The covariance where the votes of one voter may lean the same way. Shape (M, M).
 
     B is the sum over voters of g g', g the voter's summed score (Liang and Zeger 1986, Biometrika 73, 13-22), with
-    the usual factor V/(V - 1) for V voters. Row k of the input: `weights[k]` is the summed weight of the votes of
-    `voter[k]` with model `cells[k, 0]` on side a, `cells[k, 1]` on side b and outcome number `cells[k, 2]`.
+    the usual factor V/(V - 1) for V voters. `weights[k]`, 1 where there are none, is the summed weight of
+    the votes of `voter[k]` that are in place `cell[k]` of the flattened counts, shape (M, M, 4).
 
     With few voters it is too small: scores sum to 0, so one voter alone leaves nothing. See `no_surer`.
     """
     size = len(found.strengths)
-    a, b, outcome = cells.T
-    residual = weights * (POINTS_OF_A[outcome] - found.chances()[a, b])
+    residual = (POINTS_OF_A - found.chances()[:, :, None]).ravel()[cell]
+    if weights is not None:
+        residual *= weights
     voters, rows = np.unique(voter, return_inverse=True)
+    pair = cell // len(POINTS_OF_A)
     scatter = _scatter if len(voters) * size <= DENSE * len(voter) else _thin_scatter
-    return _around(found, few(len(voters)) * scatter(residual, rows, a, b, (len(voters), size)))
+    return _around(
+        found, few(len(voters)) * scatter(residual, rows, pair // size, pair % size, (len(voters), size))
+    )
 
 
 def few(voters: int) -> float:
@@ -69,18 +78,19 @@ def no_surer(covariance: Floats, other: Floats, models: NDArray[np.bool_] | None
 
 
 def _scatter(residual: Floats, rows: Places, a: Places, b: Places, shape: tuple[int, int]) -> Floats:
-    """The sum of g g' over voters, some thousand of them at a time."""
+    """The sum of g g' over voters, so many of them at a time as the processor's own memory holds."""
     voters, size = shape
-    order = np.argsort(rows, kind="stable")
     some = max(1, CELLS // size)
-    edges = np.searchsorted(rows[order], np.arange(0, voters + some, some))
+    parts = -(-voters // some)
+    part = (rows // some).astype(np.min_scalar_type(parts))
+    order = np.argsort(part, kind="stable")  # of 16 bits: in linear time
+    edges = np.cumsum(np.bincount(part, minlength=parts)).tolist()
+    of_a, of_b, residual = (rows * size + a)[order], (rows * size + b)[order], residual[order]
     found = np.zeros((size, size))
-    for number, (begin, end) in enumerate(pairwise(edges.tolist())):
-        own = order[begin:end]
-        place, cells = (rows[own] - number * some) * size, some * size
-        scores = np.bincount(place + a[own], residual[own], cells) - np.bincount(
-            place + b[own], residual[own], cells
-        )
+    for number, (begin, end) in enumerate(pairwise([0, *edges])):
+        own, first, cells = slice(begin, end), number * some * size, some * size
+        scores = np.bincount(of_a[own] - first, residual[own], cells)
+        scores -= np.bincount(of_b[own] - first, residual[own], cells)
         scores = scores.reshape(some, size)
         found += scores.T @ scores
     return found
@@ -93,8 +103,10 @@ def _thin_scatter(residual: Floats, rows: Places, a: Places, b: Places, shape: t
     return found
 
 
-def scores_of(residual: Floats, rows: Places, a: Places, b: Places, shape: tuple[int, int]) -> csr_array:
+def scores_of(residual: Floats, rows: Places, a: Places, b: Places, shape: tuple[int, int]) -> "csr_array":
     """Every voter's summed score, mostly zeros. Shape (V, M)."""
+    from scipy.sparse import coo_array  # 25 MB, and few boards need it
+
     places = np.concatenate([rows, rows]), np.concatenate([a, b])
     return coo_array((np.concatenate([residual, -residual]), places), shape).tocsr()
 

@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from arena.rating.bradley_terry import PRECISION, STEPS, NotConverged, centred, laplacian
-from arena.rating.counts import POINTS_OF_A, Floats
+from arena.rating.counts import POINTS_OF_A, Floats, logistic
 from arena.rating.spread import few, no_surer, scores_of
 
 
@@ -29,8 +28,8 @@ class Contests:
     a: NDArray[np.int64]
     b: NDArray[np.int64]
     outcome: NDArray[np.int64]
-    features_a: Floats
-    features_b: Floats
+    features_a: NDArray[np.number]
+    features_b: NDArray[np.number]
     voter: NDArray[np.int64] | None = None
 
 
@@ -66,13 +65,14 @@ def fit_style(contests: Contests, models: int) -> StyleFit:
     raise NotConverged(f"Newton's method did not settle in {STEPS} steps")
 
 
-def standardised(one: Floats, other: Floats) -> Floats:
+def standardised(one: NDArray[np.number], other: NDArray[np.number]) -> Floats:
     """(one - other)/(one + other), 0 where neither answer has the feature, in standard deviations over votes."""
-    both = one + other
-    relative: Floats = np.divide(one - other, both, out=np.zeros_like(both), where=both > 0)
-    deviation = relative.std(axis=0)
-    scaled: Floats = relative / np.where(deviation > 0, deviation, 1.0)
-    return scaled
+    found = np.empty(one.shape)
+    for mine, theirs, scaled in zip(one.T, other.T, found.T, strict=True):
+        both = mine + theirs
+        relative = np.divide(mine - theirs, both, out=np.zeros(len(both)), where=both > 0)
+        scaled[:] = relative / (relative.std() or 1.0)
+    return found
 
 
 def _spread(contests: Contests, looks: Floats, residual: Floats, bread: NDArray[Any]) -> Floats:
@@ -97,7 +97,7 @@ def _scatter(
 
 
 def _chances(contests: Contests, looks: Floats, found: Floats, models: int) -> Floats:
-    chances: Floats = expit(found[contests.a] - found[contests.b] + looks @ found[models:])
+    chances: Floats = logistic(found[contests.a] - found[contests.b] + looks @ found[models:])
     return chances
 
 

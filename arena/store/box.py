@@ -23,6 +23,7 @@ from arena.store import casting
 from arena.store.batch import Row
 from arena.store.casting import ALL, Cast, Numbers
 from arena.store.database import Database, Step, carry_out, whole
+from arena.tables.board import CHUNK
 from arena.words import _
 
 if TYPE_CHECKING:
@@ -177,29 +178,22 @@ class BallotBox:
         from arena.store import arrays
 
         async with self._database.read() as db:
-            names = await arrays.names(db)
-            return names, await arrays.ballots(db, names.entrants, after, upto)
+            return await arrays.names(db), await arrays.ballots(db, after, upto)
 
     async def days(self, after: int, upto: int) -> "Integers":
         """Days since 1970 of the same ballots, shape (N,)."""
-        from arena.store import arrays
-
-        async with self._database.read() as db:
-            return await arrays.days(db, after, upto)
+        found: Integers = await self._column("day", after, upto)
+        return found
 
     async def probabilities(self, after: int, upto: int) -> "Floats":
         """Pair probabilities of the same ballots, shape (N,); 0 where nobody knows."""
-        from arena.store import arrays
-
-        async with self._database.read() as db:
-            return await arrays.probabilities(db, after, upto)
+        found: Floats = await self._column("probability", after, upto)
+        return found
 
     async def looks(self, after: int, upto: int) -> "Integers":
         """Looks of the same ballots, shape (N, 10): five of side a, then five of side b."""
-        from arena.store import arrays
-
-        async with self._database.read() as db:
-            return await arrays.looks(db, after, upto)
+        found: Integers = await self._column("looks", after, upto)
+        return found
 
     async def without_ballot(self) -> WithoutBallot:
         """How many votes are in no ballot, and why."""
@@ -271,6 +265,34 @@ class BallotBox:
         self._numbers = Numbers()  # what is remembered may be the damage
         return await recount.verify(self, self._database, repair=repair)
 
+    async def pack(self) -> int:
+        """Pack the ballots that are many enough by now, for boards to be read from. Returns how many chunks.
+
+        May be broken off and taken up again: each chunk is a transaction of its own.
+        """
+        chunks = 0
+        while await self._is_chunk_due():
+            await self._pack_one()
+            chunks += 1
+        return chunks
+
+    async def _is_chunk_due(self) -> bool:
+        async with self._database.read() as db:
+            return db.dialect.name == "sqlite" and bool(await db.scalar(_CHUNK_IS_DUE, {"size": CHUNK}))
+
+    @whole
+    async def _pack_one(self) -> None:
+        columns = await asyncio.to_thread(_load_columns)
+        async with self._database.write() as db:
+            await columns.pack(db)
+
+    async def _column(self, name: str, after: int, upto: int) -> Any:
+        from arena.store import columns
+
+        async with self._database.read() as db:
+            (found,) = await columns.read(db, [name], after, upto)
+        return found
+
     async def _move(self, voter_id: str, because: str | None, at: datetime | None) -> None:
         async with self._database.write() as db:
             voter = (await db.execute(_VOTER_ROW, {"voter": voter_id})).one_or_none()
@@ -282,6 +304,13 @@ class BallotBox:
             if is_moved:
                 steps.append((casting.COUNT, await _cells_of(db, voter_id, -1 if at else 1)))
             await carry_out(db, steps, is_last=True)
+
+
+def _load_columns() -> Any:
+    """numpy comes with it, so this is done in a thread."""
+    from arena.store import columns
+
+    return columns
 
 
 async def _cells_of(db: AsyncConnection, voter_id: str, sign: int) -> list[Row]:
@@ -318,6 +347,10 @@ def _speed(answers: list[Any]) -> Speed:
 
 LATEST = 20_000  # answers: in an arena of 20 models, a thousand of each
 
+_CHUNK_IS_DUE = text(  # elsewhere than in SQLite a smaller id may be committed after a larger one
+    "SELECT coalesce((SELECT max(id) FROM ballots), 0) "
+    ">= (coalesce((SELECT max(number) + 1 FROM ballot_chunks), 0) + 1) * :size"
+)
 _SET_ASIDE = (
     select(tables.Voter.id, tables.Voter.set_aside_at, tables.Voter.set_aside_because)
     .where(tables.Voter.set_aside_at.is_not(None))

@@ -13,12 +13,7 @@ from functools import cache, wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from alembic import command
-from alembic.config import Config as AlembicConfig
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
-from sqlalchemy import URL, Connection, TextClause, make_url, text
+from sqlalchemy import URL, Connection, TextClause, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -174,22 +169,21 @@ def _engines(place: URL) -> tuple[AsyncEngine, AsyncEngine]:
 
 def _migrate(connection: Connection, migrations: Path, shown: str) -> None:
     """Bring the schema to the newest version, in the transaction of `connection`."""
-    config = AlembicConfig()
-    config.set_main_option("script_location", str(migrations).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    script = ScriptDirectory.from_config(config)
-    current = MigrationContext.configure(connection).get_current_revision()
-    if current == script.get_current_head():
-        return
-    if current is not None and current not in {revision.revision for revision in script.walk_revisions()}:
-        raise StoreError(
-            f"{shown}: was written by a newer version of the arena (schema {current}). "
-            "Upgrade the arena, or name another database in config.toml."
-        )
-    try:
-        command.upgrade(config, "head")
-    except CommandError as exc:
-        raise StoreError(f"{shown}: cannot be migrated: {exc}") from exc
+    if _version(connection) != _newest(migrations):
+        from arena.store.migration import migrate  # with Alembic, which an open of an up-to-date one does not need
+
+        migrate(connection, migrations, shown)
+
+
+def _version(connection: Connection) -> str | None:
+    """The version of the schema, as Alembic has noted it."""
+    has_one = inspect(connection).has_table("alembic_version")
+    return connection.scalar(text("SELECT version_num FROM alembic_version")) if has_one else None
+
+
+def _newest(migrations: Path) -> str:
+    """The newest version there is: migrations are numbered, and each follows the one before it."""
+    return max(file.name.partition("_")[0] for file in (migrations / "versions").glob("[0-9]*_*.py"))
 
 
 def _reason(exc: Exception) -> str:

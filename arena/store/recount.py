@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from arena import tables
 from arena.conversation import CHOICES, Conversation
-from arena.store import arrays, casting
+from arena.store import arrays, casting, columns
 from arena.store.arrays import Ballots, Names
 from arena.store.batch import Row
 from arena.store.casting import ALL, OUTCOMES, Cast
@@ -25,6 +25,7 @@ from arena.store.conversations import load_all
 from arena.store.database import Database, carry_out
 from arena.store.votes import STANDS
 from arena.tables import Answer, Ballot, Vote
+from arena.tables.board import CHUNK
 
 if TYPE_CHECKING:
     from arena.store.box import BallotBox
@@ -41,7 +42,8 @@ class Report:
 
     `missing`: votes without their ballot; `wrong`: ballots that say something else than their vote; `restated`:
     ballots whose vote has other categories, leaks or looks by today's configuration; `stray`: ballots without a
-    vote; `counts`: pairs whose counts in a category are not the sums of their ballots.
+    vote; `counts`: pairs whose counts in a category are not the sums of their ballots; `chunks`: packed parts
+    of ballots, from the first on that is not what its rows say.
     """
 
     votes: int
@@ -50,10 +52,11 @@ class Report:
     restated: int = 0
     stray: int = 0
     counts: int = 0
+    chunks: int = 0
 
     @property
     def is_clean(self) -> bool:
-        return not (self.ballots or self.counts)
+        return not (self.ballots or self.counts or self.chunks)
 
     @property
     def ballots(self) -> int:
@@ -87,7 +90,9 @@ async def give(box: "BallotBox", voted: Sequence[Conversation]) -> None:
 
 async def verify(box: "BallotBox", database: Database, *, repair: bool) -> Report:
     """See `BallotBox.verify`."""
-    report = Report(0)
+    async with database.read() as db:
+        wrong = await columns.first_wrong(db)
+        report = Report(0, chunks=0 if wrong is None else await columns.packed(db) - wrong)
     async for page in _pages(database, _VOTES):
         found = await _check(box, database, page)
         report = replace(
@@ -104,6 +109,8 @@ async def verify(box: "BallotBox", database: Database, *, repair: bool) -> Repor
         stray = [row.id for row in await db.execute(_STRAY)]
         if repair:
             await _delete(db, stray)
+            if wrong is not None:
+                await columns.drop(db, wrong)
         report = replace(report, stray=len(stray), counts=await _count(db, repair=repair))
         if repair and not report.is_clean:
             row = {"now": datetime.now(UTC), "ballots": report.ballots, "counts": report.counts}
@@ -241,6 +248,8 @@ async def _take_out(database: Database, ballots: list[Row]) -> None:
 
 
 async def _delete(db: AsyncConnection, ballots: list[int]) -> None:
+    if ballots:
+        await columns.drop(db, (min(ballots) - 1) // CHUNK)
     for first in range(0, len(ballots), PAGE):
         await db.execute(_NO_BALLOTS, {"ids": ballots[first : first + PAGE]})
 
@@ -255,9 +264,8 @@ async def _count(db: AsyncConnection, *, repair: bool) -> int:
     aside = [casting.voter_number(row.id) for row in await db.execute(_AWAY)]
     size = max(names.entrants, default=0) + 1
     sums: dict[str, NDArray[np.int64]] = {}
-    for first in range(0, newest, arrays.CHUNK):
-        chunk = await arrays.ballots(db, names.entrants, first, min(first + arrays.CHUNK, newest))
-        _add(sums, chunk, names, aside, size)
+    for first in range(0, newest, CHUNK):
+        _add(sums, await arrays.rows(db, first, min(first + CHUNK, newest)), names, aside, size)
     kept: dict[str, NDArray[np.int64]] = {}
     for row in await db.execute(select(tables.Count)):
         cells = kept.setdefault(row.category, np.zeros(size * size * 4, np.int64))

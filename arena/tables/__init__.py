@@ -4,7 +4,7 @@ A model is never a table: contenders live in config.toml, and a stored battle ke
 """
 
 from arena.tables.base import Base, Moment
-from arena.tables.board import Ballot, CategorySet, Count, Entrant, Repair
+from arena.tables.board import Ballot, BallotChunk, CategorySet, Count, Entrant, Repair
 from arena.tables.conversations import Answer, Attachment, Conversation, Image, Reaction, Share, Turn
 from arena.tables.people import Acceptance, Voter
 from arena.tables.votes import Remark, TurnVote, Vote
@@ -14,6 +14,7 @@ __all__ = [
     "Answer",
     "Attachment",
     "Ballot",
+    "BallotChunk",
     "Base",
     "CategorySet",
     "Conversation",

@@ -27,11 +27,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arena import config as configuration
-from arena.appraisal import Appraisal, Appraiser
+from arena.appraisal import Appraiser
 from arena.board import Boards, View, board_of
 from arena.config import Config
 from arena.conversation import CHOICES, SIDES, Conversation, Pair
-from arena.markdown import Looks
 from arena.store import Store, open_store
 from arena.store.casting import OUTCOMES
 
@@ -216,36 +215,33 @@ PROMPT = "Why is the sky blue on a clear day, and why does it turn red in the ev
 ANSWER = "Air scatters **short waves** more than long ones.\n\n- one\n- two\n\n" * 12
 
 
-class Foreseen(Appraiser):
-    """Has seen every battle before."""
-
-    def conversation(self, conversation: Conversation) -> Appraisal:
-        return APPRAISAL
-
-
-APPRAISAL = Appraisal(("language:en", "prompt:short", "turns:one"), False, {"a": Looks(), "b": Looks()})
-
-
 async def writes(config: Config, folder: Path, votes: int = 1000) -> dict[str, float]:
-    """Median milliseconds of a vote's write: without ballot and counts, with them, and with its appraisal."""
-    kinds = {"without counts": None, "with counts": Foreseen(config), "and appraised": Appraiser(config)}
+    """Median milliseconds of a vote's write: without ballot and counts, with them, and right after a restart."""
+    kinds = {"without counts": None, "with counts": Appraiser(config), "unforeseen": Appraiser(config)}
     stores = {
         name: await open_store(f"sqlite+aiosqlite:///{folder}/{number}.db", appraiser)
         for number, (name, appraiser) in enumerate(kinds.items())
     }
     took: dict[str, list[float]] = {name: [] for name in stores}
     for number in range(votes):
-        for name, store in stores.items():
-            battle = await store.open_conversation(f"voter-{number % 40}", PROMPT, PAIR)
-            for side in SIDES:
-                answer = replace(battle.last.answers[side], state="done", text=ANSWER)
-                await store.finish_answer(battle.id, 1, answer)
+        battles = {name: await _answered(store, f"voter-{number % 40}") for name, store in stores.items()}
+        for name in ("without counts", "with counts"):
+            stores[name].booth.foresee(battles[name])  # as a server does when the answers end
+        for name, battle in sorted(battles.items(), reverse=bool(number % 2)):
             start = perf_counter()
-            await store.cast_vote(battle.id, battle.voter_id, CHOICES[number % 4])
+            await stores[name].cast_vote(battle.id, battle.voter_id, CHOICES[number % 4])
             took[name].append(perf_counter() - start)
     for store in stores.values():
         await store.close()
     return {name: 1000 * median(times) for name, times in took.items()}
+
+
+async def _answered(store: Store, voter: str) -> Conversation:
+    """A battle whose answers are complete."""
+    battle = await store.open_conversation(voter, PROMPT, PAIR)
+    answers = [replace(battle.last.answers[side], state="done", text=ANSWER) for side in SIDES]
+    kept = {answer.side: await store.finish_answer(battle.id, 1, answer) for answer in answers}
+    return replace(battle, turns=(replace(battle.last, answers=kept),))
 
 
 # Other packages

@@ -30,6 +30,7 @@ class Cast:
     answer_a: str = "Because a."
     answer_b: str = "Because b."
     probability: float = 0.5
+    is_foreseen: bool = True
 
 
 @dataclass
@@ -47,9 +48,13 @@ class Station:
         """A battle whose answers are complete."""
         pair = Pair(vote.a, vote.b, vote.probability)
         battle = await self.store.open_conversation(vote.voter, vote.prompt, pair)
+        answers = {}
         for side, said in zip(SIDES, (vote.answer_a, vote.answer_b), strict=True):
             answer = replace(battle.last.answers[side], state="done", text=said)
-            await self.store.finish_answer(battle.id, 1, answer)
+            answers[side] = await self.store.finish_answer(battle.id, 1, answer)
+        battle = replace(battle, turns=(replace(battle.last, answers=answers),))
+        if vote.is_foreseen:
+            self.store.booth.foresee(battle)
         return battle
 
     async def sql(self, statement: str, **values: Any) -> list[tuple[Any, ...]]:

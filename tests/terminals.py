@@ -4,6 +4,7 @@ import asyncio
 import os
 import pty
 import re
+import signal
 import sys
 import termios
 from collections.abc import AsyncIterator
@@ -89,7 +90,8 @@ async def open_terminal(folder: Path, *arguments: str) -> AsyncIterator[Terminal
 
 
 def _take_control() -> None:
-    """Make the terminal the one whose Ctrl-C reaches the process."""
+    """Make the terminal the one whose Ctrl-C the process heeds, even where these tests do not."""
     import fcntl
 
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -141,6 +141,7 @@ casts = st.builds(
     choice=st.sampled_from(CHOICES),
     prompt=st.sampled_from(["Why?", "`print` this:\n\n```\n1\n```", "Warum ist der Himmel blau und nicht grün?"]),
     answer_b=st.sampled_from(["Because.", LEAK]),
+    is_foreseen=st.booleans(),
 )
 moves = st.tuples(st.sampled_from(["set aside", "restore"]), st.sampled_from(["ann", "bob", "cyd"]))
 

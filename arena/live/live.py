@@ -248,6 +248,7 @@ class Live:
         if self._turns.get(turn.conversation.id) is turn:
             del self._turns[turn.conversation.id]
         turn.settle()
+        self.store.booth.foresee(turn.snapshot)
 
     async def _write(self, turn: LiveTurn, side: LiveSide) -> None:
         """One side from its prompt to its end, which is on disk before anyone sees it."""
@@ -257,7 +258,7 @@ class Live:
         try:
             await asyncio.wait([side.generation])
             answer = side.end("stopped") if side.generation.cancelled() else side.generation.result()
-            await self._keep(turn, answer)
+            side.answer = await self._keep(turn, answer)
         except asyncio.CancelledError:
             await _cancel([side.generation])
             raise
@@ -267,15 +268,13 @@ class Live:
         side.announce()
         turn.changed(at_once=True)
 
-    async def _keep(self, turn: LiveTurn, answer: Answer) -> None:
-        """Put an answer on disk, however often that takes."""
+    async def _keep(self, turn: LiveTurn, answer: Answer) -> Answer:
+        """Put an answer on disk, however often that takes. The answer as it is kept."""
         while True:
             try:
-                await self.store.finish_answer(turn.conversation.id, turn.number, answer)
+                return await self.store.finish_answer(turn.conversation.id, turn.number, answer)
             except StoreError as exc:
                 log.error("side %s of %s could not be kept yet: %s", answer.side, turn.conversation.id, exc)
-            else:
-                return
             await asyncio.sleep(self.config.live.checkpoint_seconds)
 
     async def _generate(self, turn: LiveTurn, side: LiveSide) -> Answer:

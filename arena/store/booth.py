@@ -42,13 +42,20 @@ class Booth:
                 vote = Vote(choice, conversation.last.number, datetime.now(UTC))
                 if not conversation.counts_at_once:
                     return await _keep(db, conversation, vote)
+                voted = replace(conversation, vote=vote)
+                if await self._box.put_foreseen(db, voted):
+                    return voted
                 if not self._box.takes_long(conversation):
                     looked[conversation.edition] = await self._box.appraise(conversation)
                 if conversation.edition in looked:
-                    voted = replace(conversation, vote=vote)
                     await self._box.put(db, voted, looked[conversation.edition])
                     return voted
             looked[conversation.edition] = await self._box.appraise(conversation)
+
+    def foresee(self, conversation: Conversation) -> None:
+        """Do now what a vote on these answers would have to wait for."""
+        if conversation.can_vote and conversation.counts_at_once:
+            self._box.foresee(conversation)
 
     @whole
     async def undo(self, key: str, voter_id: str | None, seconds: float) -> None:

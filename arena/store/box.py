@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from statistics import median
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import bindparam, select, text
@@ -21,8 +20,9 @@ from arena.conversation import Conversation
 from arena.errors import NotFound
 from arena.store import casting
 from arena.store.batch import Row
-from arena.store.casting import ALL, Cast, Numbers
+from arena.store.casting import ALL, Cast, Foreseen, Numbers
 from arena.store.database import Database, Step, carry_out, whole
+from arena.store.speeds import Speed, speeds
 from arena.tables.board import CHUNK
 from arena.words import _
 
@@ -71,15 +71,6 @@ class WithoutBallot:
     waiting: int
 
 
-@dataclass(frozen=True, slots=True)
-class Speed:
-    """How quickly a model answered of late, in medians: `None` where nothing is known."""
-
-    answers: int
-    first_token_ms: float | None
-    tokens_per_second: float | None
-
-
 class BallotBox:
     """All ballots of a database. Every method raises `StoreError` where that fails."""
 
@@ -87,6 +78,7 @@ class BallotBox:
         self._database = database
         self.appraiser = appraiser
         self._numbers = Numbers()
+        self._foreseen = Foreseen()
 
     # Put in
 
@@ -115,8 +107,24 @@ class BallotBox:
         `also`: what is to be stored after them, in the same transaction.
         """
         await self._numbers.find(db, casts)
-        steps = [step for cast in casts for step in self._numbers.steps(cast, db.dialect.name, how)]
+        slips = [(cast.voted, self._numbers.slip(cast.voted, cast.appraisal)) for cast in casts]
+        steps = [step for voted, slip in slips for step in slip.steps(voted, db.dialect.name, how)]
         await carry_out(db, [*steps, *also], is_last=True)
+
+    def foresee(self, battle: Conversation) -> None:
+        """Have the ballot of a vote on these answers ready, if that takes no time."""
+        if self.appraiser is None or self.takes_long(battle):
+            return
+        slip = self._numbers.slip_of(battle, self.appraiser.conversation(battle))
+        if slip is not None:
+            self._foreseen.keep(battle, slip)
+
+    async def put_foreseen(self, db: AsyncConnection, voted: Conversation) -> bool:
+        """Store the vote as `put` does, if its ballot is ready. Returns whether it was."""
+        slip = self._foreseen.take(voted)
+        if slip is not None:
+            await carry_out(db, slip.steps(voted, db.dialect.name, casting.NEW), is_last=True)
+        return slip is not None
 
     def note(self, prompt: str) -> None:
         """Look at a short prompt now, so that its vote need not."""
@@ -225,18 +233,9 @@ class BallotBox:
             return [await db.scalar(_VOTER, {"newest": roll.newest, "row": row}) for row in rows]
 
     async def speeds(self) -> dict[str, Speed]:
-        """How quickly models answered in the latest battles, by name.
-
-        Battles without a vote are left out: whoever saw a median move would know who answered them. So are turns
-        after the vote, whose names may be hidden still, and models chosen by name, who answer as visitors have set
-        them.
-        """
+        """How quickly models answered in the latest battles with a vote, by name."""
         async with self._database.read() as db:
-            rows = (await db.execute(_LATEST_ANSWERS, {"limit": LATEST})).all()
-        by_model: dict[str, list[Any]] = {}
-        for row in rows:
-            by_model.setdefault(row.model, []).append(row)
-        return {model: _speed(answers) for model, answers in by_model.items()}
+            return await speeds(db)
 
     # Set aside
 
@@ -262,7 +261,7 @@ class BallotBox:
         """Recount ballots and counts from the votes themselves, and mend what is wrong where that is asked."""
         from arena.store import recount
 
-        self._numbers = Numbers()  # what is remembered may be the damage
+        self._numbers, self._foreseen = Numbers(), Foreseen()  # what is remembered may be the damage
         return await recount.verify(self, self._database, repair=repair)
 
     async def pack(self) -> int:
@@ -335,18 +334,6 @@ async def _look(question: Callable[[Asked], Found], asked: Asked, size: int) -> 
     return question(asked) if size <= SHORT else await asyncio.to_thread(question, asked)
 
 
-def _speed(answers: list[Any]) -> Speed:
-    waits = [row.first_token_ms for row in answers if row.first_token_ms is not None]
-    rates = [
-        1000 * row.completion_tokens / (row.duration_ms - row.first_token_ms)
-        for row in answers
-        if row.completion_tokens and row.first_token_ms is not None and row.duration_ms > row.first_token_ms
-    ]
-    return Speed(len(answers), median(waits) if waits else None, median(rates) if rates else None)
-
-
-LATEST = 20_000  # answers: in an arena of 20 models, a thousand of each
-
 _CHUNK_IS_DUE = text(  # elsewhere than in SQLite a smaller id may be committed after a larger one
     "SELECT coalesce((SELECT max(id) FROM ballots), 0) "
     ">= (coalesce((SELECT max(number) + 1 FROM ballot_chunks), 0) + 1) * :size"
@@ -383,10 +370,4 @@ _WITHOUT_BALLOT = text(
     "SELECT sum(mode != 'battle') AS not_blind, "
     "sum(mode = 'battle' AND (reveal = 'on_vote' OR revealed_at IS NOT NULL)) AS waiting "
     "FROM votes JOIN conversations ON conversations.id = conversation_id WHERE ballot IS NULL"
-)
-_LATEST_ANSWERS = text(
-    "SELECT model, first_token_ms, duration_ms, completion_tokens FROM answers "
-    "WHERE state = 'done' AND turn <= "
-    "(SELECT turn FROM votes WHERE votes.conversation_id = answers.conversation_id AND ballot IS NOT NULL) "
-    "ORDER BY conversation_id DESC LIMIT :limit"
 )

@@ -22,6 +22,7 @@ KEPT: How = "kept"
 ALL = "all"
 LOOKS = ("characters", "headers", "lists", "bold", "code_blocks")
 OUTCOMES = ("wins_a", "wins_b", "ties", "both_bad")
+FORESEEN = 2000  # slips in memory, some 3 KB each
 _NOBODY = dict.fromkeys(OUTCOMES, 0)
 
 OF_THE_VOTE = ("conversation_id", "voter_id", "turn", "choice", "created_at")
@@ -137,38 +138,68 @@ class Numbers:
         self._fresh.append((known, fresh))
         known.update(fresh)
 
-    def ballot(self, cast: Cast) -> Row:
-        """The row of `ballots`."""
-        return {
-            "a": self.entrants[cast.pair.a],
-            "b": self.entrants[cast.pair.b],
-            "outcome": CHOICES.index(cast.vote.choice),
-            "voter": voter_number(cast.voted.voter_id),
-            "day": day_of(cast.vote.created_at),
-            "category_set": self.sets[set_name(cast.appraisal.categories)],
-            "is_leak": int(cast.appraisal.is_leak),
-            "probability": cast.pair.probability or 0.0,
-            "looks": packed(cast.appraisal),
-        }
+    def slip_of(self, battle: Conversation, appraisal: Appraisal) -> "Slip | None":
+        """All of a ballot but the choice, where all its numbers are on disk and known."""
+        assert battle.pair is not None
+        names = {battle.pair.a, battle.pair.b} <= self.entrants.keys()
+        if self._fresh or not names or set_name(appraisal.categories) not in self.sets:
+            return None
+        return self.slip(battle, appraisal)
 
-    def steps(self, cast: Cast, dialect: str, how: How) -> list[Step]:
+    def slip(self, battle: Conversation, appraisal: Appraisal) -> "Slip":
+        """All of a ballot but the choice. Its numbers have been found."""
+        assert battle.pair is not None
+        row: Row = {
+            "a": self.entrants[battle.pair.a],
+            "b": self.entrants[battle.pair.b],
+            "voter": voter_number(battle.voter_id),
+            "category_set": self.sets[set_name(appraisal.categories)],
+            "is_leak": int(appraisal.is_leak),
+            "probability": battle.pair.probability or 0.0,
+            "looks": packed(appraisal),
+        }
+        return Slip(row, counted(row, appraisal.categories, battle.voter_id))
+
+
+@dataclass(frozen=True, slots=True)
+class Slip:
+    """A ballot that lacks its choice and day, and the row for `count_of_vote`, which lacks the choice."""
+
+    ballot: Row
+    counted: Row
+
+    def steps(self, voted: Conversation, dialect: str, how: How) -> list[Step]:
         """What stores the vote, or finds it, with its ballot and counts."""
-        ballot = self.ballot(cast)
-        of_vote = vote_row(cast.voted) if how == NEW else {"conversation_id": cast.voted.id}
-        steps: list[Step] = [
-            (NEW_BALLOT, [ballot]),
-            (_vote_of_ballot(dialect, how), [of_vote]),
-        ]
-        if not cast.appraisal.is_leak:
-            row = counted(ballot, cast.appraisal.categories, cast.voted.voter_id, 1)
-            steps.append((count_of_vote(dialect), [row]))
+        assert voted.vote is not None
+        outcome = CHOICES.index(voted.vote.choice)
+        ballot = {**self.ballot, "outcome": outcome, "day": day_of(voted.vote.created_at)}
+        of_vote = vote_row(voted) if how == NEW else {"conversation_id": voted.id}
+        steps: list[Step] = [(NEW_BALLOT, [ballot]), (_vote_of_ballot(dialect, how), [of_vote])]
+        if not ballot["is_leak"]:
+            steps.append((count_of_vote(dialect), [{**self.counted, OUTCOMES[outcome]: 1}]))
         return steps
 
 
-def counted(ballot: Row, categories: tuple[str, ...], voter_id: str, votes: int) -> Row:
-    """So many such ballots of this voter, for `count_of_vote`."""
+class Foreseen:
+    """Slips made before their votes, by conversation and edition of its answers; the latest ones."""
+
+    def __init__(self) -> None:
+        self._slips: dict[tuple[str, str], Slip] = {}
+
+    def keep(self, battle: Conversation, slip: Slip) -> None:
+        if len(self._slips) >= FORESEEN:
+            del self._slips[next(iter(self._slips))]
+        self._slips[battle.id, battle.edition] = slip
+
+    def take(self, battle: Conversation) -> Slip | None:
+        """What was foreseen of a vote on these answers."""
+        return self._slips.pop((battle.id, battle.edition), None)
+
+
+def counted(ballot: Row, categories: tuple[str, ...], voter_id: str) -> Row:
+    """Such a ballot of this voter, for `count_of_vote`, but for how often each outcome is to be counted: never."""
     row = {"a": ballot["a"], "b": ballot["b"], "categories": set_name((ALL, *categories)), "voter_id": voter_id}
-    return row | _NOBODY | {OUTCOMES[ballot["outcome"]]: votes}
+    return row | _NOBODY
 
 
 def cells_of(ballot: Row, categories: Sequence[str], votes: int) -> list[Row]:

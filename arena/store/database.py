@@ -88,11 +88,11 @@ def _text(sql: str) -> TextClause:
     return text(sql)
 
 
-def _stored(rows: Sequence[Row], *, is_text: bool) -> list[Row]:
+def _stored(rows: Sequence[Row], *, is_text: bool) -> Sequence[Row]:
     """Moments as they are stored: in UTC, without an offset; in SQLite as texts. All rows have the same names."""
-    moments = [name for name in rows[0] if any(isinstance(row[name], datetime) for row in rows)] if rows else []
+    moments = {name for row in rows for name, value in row.items() if isinstance(value, datetime)}
     if not moments:
-        return list(rows)
+        return rows
     return [row | {name: _moment(row[name], is_text=is_text) for name in moments} for row in rows]
 
 

@@ -237,7 +237,7 @@ async def _take_out(database: Database, ballots: list[Row]) -> None:
     if not ballots:
         return
     cells = [
-        casting.counted(ballot, ballot["categories"], ballot["voter_id"], -1)
+        casting.counted(ballot, ballot["categories"], ballot["voter_id"]) | {OUTCOMES[ballot["outcome"]]: -1}
         for ballot in ballots
         if not ballot["is_leak"]
     ]

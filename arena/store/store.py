@@ -245,11 +245,13 @@ class Store:
             async with self._database.write() as db:
                 await db.execute(STILL_STREAMING, rows)
 
-    async def finish_answer(self, key: str, turn: int, answer: Answer) -> None:
-        """How an answer ended, with all that is known of it: on disk when this returns."""
+    async def finish_answer(self, key: str, turn: int, answer: Answer) -> Answer:
+        """How an answer ended, with all that is known of it: on disk when this returns. Returns it as kept."""
         where = {"key": key, "turn_": turn, "side_": answer.side, "version_": answer.version}
         columns = {column: getattr(answer, column) for column in ANSWER_COLUMNS}
-        await self._finished.add(where | columns | await self.box.marks(answer.text))
+        marks = await self.box.marks(answer.text)
+        await self._finished.add(where | columns | marks)
+        return replace(answer, **marks)
 
     @whole
     async def _finish_answers(self, rows: list[Row]) -> None:

@@ -14,7 +14,7 @@ from arena.board import Standing
 from arena.config import Config, Model
 from arena.errors import NotFound
 from arena.pictures.scale import Scale
-from arena.store.box import Speed
+from arena.store import Speed
 from arena.views.context import Context, context
 from arena.views.standings import Row, price_of, rows
 from arena.words import _

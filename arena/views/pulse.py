@@ -6,8 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import date
 from typing import Generic, TypeVar
 
-from arena.store import Store
-from arena.store.box import Speed
+from arena.store import Speed, Store
 
 Found = TypeVar("Found")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from arena.board import Board, Standing
 from arena.config import Config, Model
-from arena.store.box import Speed
+from arena.store import Speed
 from arena.words import N_, _
 
 READ_FOR_ONE_WRITTEN = 3  # tokens, in the price of a million

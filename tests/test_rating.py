@@ -29,7 +29,7 @@ from arena.rating import (
 )
 from arena.rating.counts import Floats
 from arena.rating.ranks import RankSet, anytime_radius
-from arena.rating.spread import Z95
+from arena.rating.spread import Z95, scatter
 from arena.rating.style import Contests, fit_style
 
 DATA = Path(__file__).parent / "data"
@@ -344,6 +344,19 @@ def test_one_voter_alone_makes_nothing_certain() -> None:
     by_one, alone = by_voter(found, voter, places(cells, 5)), sandwich(votes, found)
     assert np.diag(by_one) == pytest.approx(np.zeros(5))
     assert no_surer(by_one, alone) == pytest.approx(alone)
+
+
+@pytest.mark.parametrize(
+    ("votes", "voters", "models"), [(300, 10, 5), (1500, 1300, 60), (40, 40, 60), (7, 1, 400)]
+)
+def test_scores_of_voters_add_up_whether_they_are_written_out_or_not(votes: int, voters: int, models: int) -> None:
+    rng = np.random.default_rng(4)
+    voter, a = rng.integers(0, voters, votes), rng.integers(0, models, votes)
+    b, residual = (a + rng.integers(1, models, votes)) % models, rng.normal(size=votes)
+    scores = np.zeros((voters, models))
+    np.add.at(scores, (voter, a), residual)
+    np.add.at(scores, (voter, b), -residual)
+    assert scatter(residual, voter, a, b, (voters, models)) == pytest.approx(scores.T @ scores, abs=1e-9)
 
 
 def test_no_model_is_surer_by_voter_than_by_its_votes(crowd: Crowd) -> None:

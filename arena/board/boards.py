@@ -173,7 +173,7 @@ def _ordered(board: Board, view: View) -> Board:
 
 
 def _load_poll() -> "type[Poll]":
-    """numpy and scipy come with it, so this is done in a thread."""
+    """numpy comes with it, so this is done in a thread."""
     from arena.board.poll import Poll
 
     return Poll

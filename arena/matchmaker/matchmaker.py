@@ -99,7 +99,7 @@ class Matchmaker:
 
     def _measure(self, counts: Counts, expected: Sequence[tuple[str, str]]) -> Knowledge:
         if self._rules.policy == "informative":
-            from arena.matchmaker.informative import measure  # with numpy and scipy
+            from arena.matchmaker.informative import measure  # with numpy
 
             return measure(counts.names, counts.votes, self._rules, self._names, expected)
         met = counts.votes.sum(axis=2)

@@ -1,4 +1,4 @@
-"""Votes -> standings: Bradley-Terry ratings, how sure they are, and what would change them. Pure numpy and scipy.
+"""Votes -> standings: Bradley-Terry ratings, how sure they are, and what would change them. Pure numpy.
 
 It takes counts, never rows: how often each pair ended in each way (`Tally`). Knows neither the database nor a
 page. The same counts give the same numbers; what is random (the bootstrap, the critical value of ranks) is seeded.

@@ -6,16 +6,12 @@ in its place makes intervals of new models too narrow.
 """
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from arena.rating.bradley_terry import PHANTOM_GAMES, Fit, centred, inverse, laplacian, loose, maximise
 from arena.rating.counts import POINTS_OF_A, Floats, Tally
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
 
 Z95 = 1.959963984540054
 """The normal quantile of a two-sided 95 % interval."""
@@ -24,7 +20,7 @@ Places = NDArray[np.integer]
 CELLS = 2**17  # numbers in memory at once
 CHORDS = 20
 PRECISION_OF_SAMPLES = 1e-7  # in log-odds: some 2e-5 points
-DENSE = 20  # with so many voters times models to a vote, scores are mostly zeros
+DENSE = 50  # with more voters times models to a vote, scores are hardly more than zeros
 
 
 def sandwich(tally: Tally, found: Fit) -> Floats:
@@ -32,8 +28,8 @@ def sandwich(tally: Tally, found: Fit) -> Floats:
     chances = found.chances()
     won, lost = tally.square_ended("a"), tally.square_ended("b")
     even = tally.square_ended("tie") + tally.square_ended("both_bad")
-    scatter = won * (1 - chances) ** 2 + lost * chances**2 + even * (0.5 - chances) ** 2
-    return _around(found, laplacian(scatter))
+    surprise = won * (1 - chances) ** 2 + lost * chances**2 + even * (0.5 - chances) ** 2
+    return _around(found, laplacian(surprise))
 
 
 def by_voter(
@@ -52,11 +48,8 @@ def by_voter(
     if weights is not None:
         residual *= weights
     voters, rows = np.unique(voter, return_inverse=True)
-    pair = cell // len(POINTS_OF_A)
-    scatter = _scatter if len(voters) * size <= DENSE * len(voter) else _thin_scatter
-    return _around(
-        found, few(len(voters)) * scatter(residual, rows, pair // size, pair % size, (len(voters), size))
-    )
+    pair, shape = cell // len(POINTS_OF_A), (len(voters), size)
+    return _around(found, few(len(voters)) * scatter(residual, rows, pair // size, pair % size, shape))
 
 
 def few(voters: int) -> float:
@@ -77,8 +70,17 @@ def no_surer(covariance: Floats, other: Floats, models: NDArray[np.bool_] | None
     return widened
 
 
-def _scatter(residual: Floats, rows: Places, a: Places, b: Places, shape: tuple[int, int]) -> Floats:
-    """The sum of g g' over voters, so many of them at a time as the processor's own memory holds."""
+def scatter(residual: Floats, rows: Places, a: Places, b: Places, shape: tuple[int, int]) -> Floats:
+    """The sum of g g' over V voters, g the voter's summed residuals of M models: + on side a, - on side b.
+
+    `residual`, `rows` (the voter by index), `a`, `b`: shape (N,). `shape`: (V, M). Shape of the sum: (M, M).
+    """
+    voters, size = shape
+    return (_dense if voters * size <= DENSE * len(rows) else _sparse)(residual, rows, a, b, shape)
+
+
+def _dense(residual: Floats, rows: Places, a: Places, b: Places, shape: tuple[int, int]) -> Floats:
+    """With all scores written out, of so many voters at a time as the processor's own memory holds."""
     voters, size = shape
     some = max(1, CELLS // size)
     parts = -(-voters // some)
@@ -96,19 +98,23 @@ def _scatter(residual: Floats, rows: Places, a: Places, b: Places, shape: tuple[
     return found
 
 
-def _thin_scatter(residual: Floats, rows: Places, a: Places, b: Places, shape: tuple[int, int]) -> Floats:
-    """The same where most voters have judged few models."""
-    scores = scores_of(residual, rows, a, b, shape)
-    found: Floats = (scores.T @ scores).toarray()
-    return found
+def _sparse(residual: Floats, rows: Places, a: Places, b: Places, shape: tuple[int, int]) -> Floats:
+    """The same where most voters have judged few models, from the scores that are not 0, voter by voter.
 
-
-def scores_of(residual: Floats, rows: Places, a: Places, b: Places, shape: tuple[int, int]) -> "csr_array":
-    """Every voter's summed score, mostly zeros. Shape (V, M)."""
-    from scipy.sparse import coo_array  # 25 MB, and few boards need it
-
-    places = np.concatenate([rows, rows]), np.concatenate([a, b])
-    return coo_array((np.concatenate([residual, -residual]), places), shape).tocsr()
+    Each is multiplied with itself, then with the next one of its voter, then with the one after that.
+    """
+    _voters, size = shape
+    place, each = np.unique(np.concatenate([rows * size + a, rows * size + b]), return_inverse=True)
+    score = np.bincount(each, np.concatenate([residual, -residual]))
+    voter, model = np.divmod(place, size)
+    found = np.bincount(model * (size + 1), score**2, size**2) / 2
+    one, far = np.arange(len(score)), 1
+    while len(one := one[: np.searchsorted(one, len(score) - far)]):
+        one = one[voter[one] == voter[one + far]]
+        found += np.bincount(model[one] * size + model[one + far], score[one] * score[one + far], size**2)
+        far += 1
+    half = found.reshape(size, size)
+    return half + half.T
 
 
 def bootstrap(tally: Tally, found: Fit, rounds: int, seed: int) -> Floats:

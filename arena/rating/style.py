@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from arena.rating.bradley_terry import PRECISION, STEPS, NotConverged, centred, laplacian
 from arena.rating.counts import POINTS_OF_A, Floats, logistic
-from arena.rating.spread import few, no_surer, scores_of
+from arena.rating.spread import few, no_surer, scatter
 
 
 @dataclass(frozen=True)
@@ -82,18 +82,18 @@ def _spread(contests: Contests, looks: Floats, residual: Floats, bread: NDArray[
     if contests.voter is None:
         return alone
     voters, rows = np.unique(contests.voter, return_inverse=True)
-    scatter = few(len(voters)) * _scatter(contests, looks, residual, rows, (len(voters), models))
-    return no_surer(bread @ scatter @ bread, alone)
+    scattered = few(len(voters)) * _scatter(contests, looks, residual, rows, (len(voters), models))
+    return no_surer(bread @ scattered @ bread, alone)
 
 
 def _scatter(
     contests: Contests, looks: Floats, residual: Floats, rows: NDArray[np.int64], shape: tuple[int, int]
 ) -> Floats:
     """The sum of g g' over V voters, g the summed score: of M models, then F features. Shape (M + F, M + F)."""
-    of_models = scores_of(residual, rows, contests.a, contests.b, shape)
+    of_models = scatter(residual, rows, contests.a, contests.b, shape)
     of_looks = np.column_stack([_sums(rows, residual * look, shape[0]) for look in looks.T])
-    cross = of_models.T @ of_looks
-    return np.block([[(of_models.T @ of_models).toarray(), cross], [cross.T, of_looks.T @ of_looks]])
+    cross = np.column_stack([_by_model(contests, residual * look[rows], shape[1]) for look in of_looks.T])
+    return np.block([[of_models, cross], [cross.T, of_looks.T @ of_looks]])
 
 
 def _chances(contests: Contests, looks: Floats, found: Floats, models: int) -> Floats:

@@ -74,7 +74,8 @@ async def test_the_board_is_what_the_rating_core_makes_of_the_same_votes(polls: 
     shape = (len(MODELS), len(MODELS), len(CHOICES))
     cells = [(MODELS.index(v.a), MODELS.index(v.b), CHOICES.index(v.choice)) for v in cast]
     places = np.ravel_multi_index(tuple(np.array(cells).T), shape)
-    spread = no_surer(by_voter(found, voter, places), sandwich(tally, found))
+    order = np.argsort(voter, kind="stable")
+    spread = no_surer(by_voter(found, voter[order], places[order]), sandwich(tally, found))
     errors = np.sqrt(np.diag(spread))
     widths = {s.name: (s.high - s.low) / 2 for s in board.standings}
     assert [widths[name] for name in MODELS] == pytest.approx(list(Z95 * POINTS * errors), abs=0.011)

@@ -308,7 +308,7 @@ def ballots(
 ) -> tuple[Tally, NDArray[np.int64], NDArray[np.int64]]:
     """Votes of voters with tastes of their own, `taste[v, m]`: the tally, whose they are, and their cells."""
     voters, models = taste.shape
-    voter, a = rng.integers(0, voters, votes), rng.integers(0, models, votes)
+    voter, a = np.sort(rng.integers(0, voters, votes)), rng.integers(0, models, votes)
     b = (a + rng.integers(1, models, votes)) % models
     outcome = np.where(rng.random(votes) < expit(taste[voter, a] - taste[voter, b]), 0, 1)
     counts = np.zeros((models, models, 4))
@@ -351,12 +351,18 @@ def test_one_voter_alone_makes_nothing_certain() -> None:
 )
 def test_scores_of_voters_add_up_whether_they_are_written_out_or_not(votes: int, voters: int, models: int) -> None:
     rng = np.random.default_rng(4)
-    voter, a = rng.integers(0, voters, votes), rng.integers(0, models, votes)
+    voter, a = np.sort(rng.integers(0, voters, votes)), rng.integers(0, models, votes)
     b, residual = (a + rng.integers(1, models, votes)) % models, rng.normal(size=votes)
     scores = np.zeros((voters, models))
     np.add.at(scores, (voter, a), residual)
     np.add.at(scores, (voter, b), -residual)
-    assert scatter(residual, voter, a, b, (voters, models)) == pytest.approx(scores.T @ scores, abs=1e-9)
+    found = scatter(voter, lambda own: (residual[own], a[own], b[own]), models)
+    assert found == pytest.approx(scores.T @ scores, abs=1e-9)
+
+
+def test_votes_that_do_not_come_voter_by_voter_are_refused(crowd: Crowd) -> None:
+    with pytest.raises(ValueError, match="voter by voter"):
+        by_voter(fit(crowd.tally), crowd.voter[::-1], crowd.places, crowd.votes)
 
 
 def test_no_model_is_surer_by_voter_than_by_its_votes(crowd: Crowd) -> None:

@@ -5,6 +5,7 @@ Two ways lead here: all ballots, filtered; or the counts alone, where nothing ne
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,17 @@ class Electorate:
     voter: Integers | None = None
     weight: Floats | None = None
     looks: Integers | None = None
+
+    @cached_property
+    def crowd(self) -> tuple[Integers, Cells]:
+        """The ballots voter by voter: their places, and whose they are, by an index that goes up from 0."""
+        assert self.voter is not None
+        order = np.argsort(self.voter)
+        voter = self.voter[order]
+        is_another = voter[1:] != voter[:-1]
+        return order, np.concatenate(
+            [np.zeros(min(1, len(voter)), np.int32), np.cumsum(is_another, dtype=np.int32)]
+        )
 
     @property
     def tally(self) -> Tally:

@@ -57,7 +57,7 @@ def make(view: View, settings: Leaderboard, electorate: Electorate, now: datetim
     standings = _standings(view, settings, electorate, ratings, centre)
     order = [electorate.names.index(s.name) for s in sorted(standings, key=lambda s: (-s.rating, s.name))]
     predicted, observed, games = _matrices(electorate, ratings, order)
-    voters = None if electorate.voter is None else len(np.unique(electorate.voter))
+    voters = None if electorate.voter is None else electorate.crowd[1].max(initial=-1) + 1
     return Board(
         view=view,
         standings=in_order(standings, view.order),
@@ -137,25 +137,28 @@ def _covariance(view: View, electorate: Electorate, tally: Tally, found: Fit) ->
     alone = sandwich(tally, found)
     if view.clusters == "votes" or electorate.voter is None:
         return alone
-    return no_surer(by_voter(found, electorate.voter, electorate.cell, electorate.weight), alone)
+    order, voter = electorate.crowd
+    weights = None if electorate.weight is None else electorate.weight[order]
+    return no_surer(by_voter(found, voter, electorate.cell[order], weights), alone)
 
 
 def _without_style(view: View, electorate: Electorate, tally: Tally, found: Fit) -> Ratings:
     """The joint fit of those whose place the votes fix; the others keep the place of the plain fit beside them."""
     assert electorate.looks is not None
-    assert electorate.voter is not None
     firm = np.array([model not in found.loose for model in range(len(electorate.names))])
     a, b, outcome = np.unravel_index(electorate.cell, electorate.counts.shape)
-    among = firm[a] & firm[b]
     place = np.cumsum(firm) - 1
-    looks = electorate.looks[among]
+    order, voter = electorate.crowd
+    among = (firm[a] & firm[b])[order]
+    own = order[among]
+    looks = electorate.looks[own]
     contests = Contests(
-        place[a[among]],
-        place[b[among]],
-        outcome[among],
+        place[a[own]],
+        place[b[own]],
+        outcome[own],
         looks[:, : len(STYLE)],
         looks[:, len(STYLE) :],
-        electorate.voter[among] if view.clusters == "voters" else None,
+        voter[among] if view.clusters == "voters" else None,
     )
     try:
         style = fit_style(contests, int(firm.sum()))

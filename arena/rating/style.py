@@ -21,8 +21,8 @@ from arena.rating.spread import few, no_surer, scatter
 class Contests:
     """N votes, one by one. `a`, `b`: models by index, shape (N,). `outcome`: number of the outcome, shape (N,).
 
-    `features_a`, `features_b`: counts of each feature in the two answers, shape (N, F). `voter`: a number for each
-    voter, shape (N,), where votes of one voter may lean the same way.
+    `features_a`, `features_b`: counts of each feature in the two answers, shape (N, F). `voter`: whose each
+    vote is, by an index that goes up from 0, shape (N,), where votes of one voter may lean the same way.
     """
 
     a: NDArray[np.int64]
@@ -30,7 +30,7 @@ class Contests:
     outcome: NDArray[np.int64]
     features_a: NDArray[np.number]
     features_b: NDArray[np.number]
-    voter: NDArray[np.int64] | None = None
+    voter: NDArray[np.integer] | None = None
 
 
 @dataclass(frozen=True)
@@ -81,19 +81,18 @@ def _spread(contests: Contests, looks: Floats, residual: Floats, bread: NDArray[
     alone: Floats = bread @ _information(contests, looks, residual**2, models) @ bread
     if contests.voter is None:
         return alone
-    voters, rows = np.unique(contests.voter, return_inverse=True)
-    scattered = few(len(voters)) * _scatter(contests, looks, residual, rows, (len(voters), models))
-    return no_surer(bread @ scattered @ bread, alone)
+    return no_surer(bread @ _scatter(contests, contests.voter, looks, residual, models) @ bread, alone)
 
 
 def _scatter(
-    contests: Contests, looks: Floats, residual: Floats, rows: NDArray[np.int64], shape: tuple[int, int]
+    contests: Contests, voter: NDArray[np.integer], looks: Floats, residual: Floats, models: int
 ) -> Floats:
-    """The sum of g g' over V voters, g the summed score: of M models, then F features. Shape (M + F, M + F)."""
-    of_models = scatter(residual, rows, contests.a, contests.b, shape)
-    of_looks = np.column_stack([_sums(rows, residual * look, shape[0]) for look in looks.T])
-    cross = np.column_stack([_by_model(contests, residual * look[rows], shape[1]) for look in of_looks.T])
-    return np.block([[of_models, cross], [cross.T, of_looks.T @ of_looks]])
+    """The sum of g g' over voters, g the summed score: of M models, then F features. Shape (M + F, M + F)."""
+    votes = np.bincount(voter)
+    of_models = scatter(voter, lambda own: (residual[own], contests.a[own], contests.b[own]), models)
+    of_looks = np.column_stack([_sums(voter, residual * look, len(votes)) for look in looks.T])
+    cross = np.column_stack([_by_model(contests, residual * look[voter], models) for look in of_looks.T])
+    return few(votes) * np.block([[of_models, cross], [cross.T, of_looks.T @ of_looks]])
 
 
 def _chances(contests: Contests, looks: Floats, found: Floats, models: int) -> Floats:
@@ -110,7 +109,7 @@ def _by_model(contests: Contests, values: Floats, models: int) -> Floats:
     return _sums(contests.a, values, models) - _sums(contests.b, values, models)
 
 
-def _sums(place: NDArray[np.int64], values: Floats, places: int) -> Floats:
+def _sums(place: NDArray[np.integer], values: Floats, places: int) -> Floats:
     """The sum of the values at each place."""
     return np.bincount(place, values, places).astype(np.float64)
 

@@ -36,6 +36,7 @@ from arena.store.casting import OUTCOMES
 
 CATEGORIES = (("language:en", "prompt:short", "turns:one"), ("code", "language:de", "prompt:long", "turns:many"))
 VOTERS = 20  # votes for each voter
+TOGETHER = 2**16  # ballots in memory at once, in one pass
 SEED = 7
 
 
@@ -153,11 +154,13 @@ async def _pass(config: Config, store: Store) -> None:
     """Counts, fit and intervals from the ballots themselves."""
     from arena.rating import Tally, fit, sandwich
 
-    roll = await store.box.roll()
-    names, ballots = await store.box.ballots(0, roll.newest)
-    size = max(names.entrants) + 1
-    cell = (ballots.a.astype(np.int64) * size + ballots.b) * 4 + ballots.outcome
-    counts = np.bincount(cell[~ballots.is_leak], minlength=size * size * 4).reshape(size, size, 4)
+    newest, size = (await store.box.roll()).newest, max((await store.box.names()).entrants) + 1
+    sums = np.zeros(size * size * 4, np.int64)
+    for first in range(0, newest, TOGETHER):
+        _names, ballots = await store.box.ballots(first, min(first + TOGETHER, newest))
+        cell = (ballots.a.astype(np.int64) * size + ballots.b) * 4 + ballots.outcome
+        sums += np.bincount(cell[~ballots.is_leak], minlength=len(sums))
+    counts = sums.reshape(size, size, 4)
     tally = Tally.of(counts[1:, 1:])
     sandwich(tally, fit(tally))
 

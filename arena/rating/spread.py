@@ -125,13 +125,13 @@ def bootstrap(tally: Tally, found: Fit, rounds: int, seed: int) -> Floats:
     """Strengths of `rounds` samples of as many votes, drawn with replacement (counts only). Shape (rounds, M)."""
     won, even = tally.ended("a"), np.triu(tally.ended("tie") + tally.ended("both_bad"))
     wins, ties = np.nonzero(won), np.nonzero(even)
-    counts = np.concatenate(
-        [won[wins], even[ties]]
-    )  # a cell for both sides and both ties: their points are the same
-    drawn = np.random.default_rng(seed).multinomial(round(counts.sum()), counts / counts.sum(), size=rounds)
+    # A cell for both sides, and for both kinds of tie: their points are the same.
+    counts = np.concatenate([won[wins], even[ties]])
+    rng, votes, shares = np.random.default_rng(seed), round(counts.sum()), counts / counts.sum()
     bread = inverse(found.information, is_singular=not found.has_prior)
     strengths = []
-    for sample in drawn:
+    for _ in range(rounds):
+        sample = rng.multinomial(votes, shares)
         points = np.zeros(won.shape)
         points[ties] = sample[len(wins[0]) :] / 2
         points += points.T

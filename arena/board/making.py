@@ -57,7 +57,7 @@ def make(view: View, settings: Leaderboard, electorate: Electorate, now: datetim
     standings = _standings(view, settings, electorate, ratings, centre)
     order = [electorate.names.index(s.name) for s in sorted(standings, key=lambda s: (-s.rating, s.name))]
     predicted, observed, games = _matrices(electorate, ratings, order)
-    voters = None if electorate.voter is None else electorate.crowd[1].max(initial=-1) + 1
+    voters = None if electorate.voter is None else int(electorate.crowd[1].max(initial=-1)) + 1
     return Board(
         view=view,
         standings=in_order(standings, view.order),

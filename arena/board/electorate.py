@@ -45,10 +45,9 @@ class Electorate:
         assert self.voter is not None
         order = np.argsort(self.voter)
         voter = self.voter[order]
-        is_another = voter[1:] != voter[:-1]
-        return order, np.concatenate(
-            [np.zeros(min(1, len(voter)), np.int32), np.cumsum(is_another, dtype=np.int32)]
-        )
+        is_another = np.zeros(len(voter), np.bool_)
+        is_another[1:] = voter[1:] != voter[:-1]
+        return order, np.cumsum(is_another, dtype=np.int32)
 
     @property
     def tally(self) -> Tally:
@@ -56,10 +55,8 @@ class Electorate:
         if self.weight is None:
             return Tally.of(self.counts)
         shape, size = self.counts.shape, self.counts.size
-        weight, square = (
-            np.bincount(self.cell, w, size).astype(np.float64) for w in (self.weight, self.weight**2)
-        )
-        return Tally(weight.reshape(shape), square.reshape(shape))
+        weight, square = (np.bincount(self.cell, w, size).reshape(shape) for w in (self.weight, self.weight**2))
+        return Tally(weight.astype(np.float64), square.astype(np.float64))
 
 
 @dataclass(frozen=True)
